@@ -1,0 +1,230 @@
+//! A job: its states, and the one function that knows every legal move between them.
+
+use crate::attempt::{ErrorType, Failure, Verdict};
+use crate::backoff::{Backoff, chance};
+use crate::clock::Micros;
+
+/// What is durably known of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum State {
+    /// Nothing yet.
+    Pending,
+    /// Its response is stored.
+    Fetched,
+    /// Its result is stored.
+    Succeeded,
+    /// Given up.
+    Failed,
+    /// Not to be sent.
+    Cancelled,
+}
+
+impl State {
+    /// Every state, in the order of the journey.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Fetched, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    /// The word in tables and on screens.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Fetched => "fetched",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Nothing is left to do.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// Crashes in its own processing after which a job is given up as `poison`.
+pub const POISON_CRASHES: u32 = 3;
+
+/// Where a job stands: the columns of `jobs` that decisions depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// What is durably written.
+    pub state: State,
+    /// Failures that counted so far.
+    pub failures: u32,
+    /// Complete answers so far, failed ones included.
+    pub generation: u32,
+    /// Deaths of the process while it alone was being processed.
+    pub crashes: u32,
+}
+
+/// What happened to a leased job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A complete response that counts as a success; processing is still to come, under the same lease.
+    Fetched,
+    /// The request failed.
+    FetchFailed(Failure),
+    /// The result is there.
+    Processed,
+    /// The processor failed.
+    ProcessFailed(Failure),
+    /// The run that held the lease is dead.
+    Interrupted,
+}
+
+/// Where a job goes: the columns of `jobs` that a write-back sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    /// Where it stands then.
+    pub standing: Standing,
+    /// Not before this time; 0 = as soon as possible.
+    pub due_at_us: Micros,
+    /// Type and message of its last failure.
+    pub error: Option<(ErrorType, String)>,
+    /// The lease is kept: the next stage follows at once.
+    pub keep_lease: bool,
+}
+
+/// What decides between another try and giving up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryRules {
+    /// Failures after which a job is given up, at least 1.
+    pub max_attempts: u32,
+    /// The wait between them.
+    pub backoff: Backoff,
+    /// Seed of the jitter.
+    pub seed: u64,
+}
+
+/// Every legal move of a leased job: `next(standing, event) -> standing`. Pure.
+///
+/// `job` and `attempt` only choose the jitter of a retry.
+#[must_use]
+pub fn next(from: Standing, event: &Event, rules: &RetryRules, job: i64, attempt: u32, now_us: Micros) -> Next {
+    let moved =
+        |state: State| Next { standing: Standing { state, ..from }, due_at_us: 0, error: None, keep_lease: false };
+    match event {
+        Event::Fetched => Next {
+            standing: Standing { state: State::Fetched, generation: from.generation + 1, ..from },
+            keep_lease: true,
+            ..moved(State::Fetched)
+        },
+        Event::Processed => {
+            Next { standing: Standing { state: State::Succeeded, crashes: 0, ..from }, ..moved(State::Succeeded) }
+        }
+        Event::FetchFailed(failure) => failed(from, failure, State::Pending, rules, job, attempt, now_us),
+        Event::ProcessFailed(failure) => {
+            let from = Standing { crashes: 0, ..from }; // it came back: whatever it did, it did not kill the process
+            failed(from, failure, State::Fetched, rules, job, attempt, now_us)
+        }
+        Event::Interrupted if from.crashes >= POISON_CRASHES => Next {
+            error: Some((
+                ErrorType::POISON,
+                format!("the process died {} times while it worked on this job alone", from.crashes),
+            )),
+            ..moved(State::Failed)
+        },
+        Event::Interrupted => Next {
+            error: Some((ErrorType::INTERRUPTED, "the run died while it held this job".to_owned())),
+            ..moved(from.state)
+        },
+    }
+}
+
+/// A failure in a stage: back to `again` later, or given up.
+fn failed(
+    from: Standing,
+    failure: &Failure,
+    again: State,
+    rules: &RetryRules,
+    job: i64,
+    attempt: u32,
+    now_us: Micros,
+) -> Next {
+    let generation = from.generation + u32::from(failure.answered);
+    let failures = from.failures + u32::from(failure.verdict != Verdict::Throttled);
+    let (state, wait_us) = match failure.verdict {
+        Verdict::Permanent => (State::Failed, 0),
+        Verdict::Transient if failures >= rules.max_attempts => (State::Failed, 0),
+        Verdict::Transient => (again, rules.backoff.wait_us(failures, chance(rules.seed, job, attempt))),
+        Verdict::Throttled => (again, 0),
+    };
+    let due_at_us = if state == State::Failed { 0 } else { (now_us + wait_us).max(failure.not_before_us.unwrap_or(0)) };
+    Next {
+        standing: Standing { state, failures, generation, ..from },
+        due_at_us,
+        error: Some((failure.error_type.clone(), failure.message.clone())),
+        keep_lease: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FROM: Standing = Standing { state: State::Pending, failures: 0, generation: 0, crashes: 0 };
+
+    fn rules() -> RetryRules {
+        RetryRules { max_attempts: 3, backoff: Backoff::default(), seed: 1 }
+    }
+
+    fn after(from: Standing, event: &Event) -> Next {
+        next(from, event, &rules(), 1, 1, 1_000_000)
+    }
+
+    fn refused(verdict: Verdict) -> Event {
+        Event::FetchFailed(Failure::new(ErrorType::TIMEOUT, verdict, "no answer"))
+    }
+
+    #[test]
+    fn a_response_is_kept_under_the_lease_until_its_result_is_there() {
+        let fetched = after(FROM, &Event::Fetched);
+        assert!(fetched.keep_lease);
+        assert_eq!(fetched.standing.state, State::Fetched);
+        let done = after(fetched.standing, &Event::Processed);
+        assert_eq!((done.standing.state, done.keep_lease, done.error), (State::Succeeded, false, None));
+    }
+
+    #[test]
+    fn transient_failures_are_retried_until_max_attempts_then_fail() {
+        let mut standing = FROM;
+        for failures in 1..=2 {
+            let step = after(standing, &refused(Verdict::Transient));
+            assert_eq!((step.standing.state, step.standing.failures), (State::Pending, failures));
+            assert!(step.due_at_us >= 1_000_000);
+            standing = step.standing;
+        }
+        assert_eq!(after(standing, &refused(Verdict::Transient)).standing.state, State::Failed);
+    }
+
+    #[test]
+    fn a_throttled_job_loses_nothing_and_waits_as_long_as_it_was_told() {
+        let Event::FetchFailed(failure) = refused(Verdict::Throttled) else { unreachable!() };
+        let step = after(FROM, &Event::FetchFailed(Failure { not_before_us: Some(9_000_000), ..failure }));
+        assert_eq!((step.standing, step.due_at_us), (FROM, 9_000_000));
+    }
+
+    #[test]
+    fn a_processing_failure_never_goes_back_to_the_server() {
+        let fetched = Standing { state: State::Fetched, ..FROM };
+        let failure = Failure::new(ErrorType::PROCESS_ERROR, Verdict::Transient, "busy");
+        assert_eq!(after(fetched, &Event::ProcessFailed(failure)).standing.state, State::Fetched);
+    }
+
+    #[test]
+    fn only_a_job_that_crashed_three_times_alone_is_poison() {
+        for (crashes, state, error) in
+            [(2, State::Fetched, ErrorType::INTERRUPTED), (3, State::Failed, ErrorType::POISON)]
+        {
+            let step = after(Standing { state: State::Fetched, crashes, ..FROM }, &Event::Interrupted);
+            assert_eq!((step.standing.state, step.error.map(|(t, _)| t)), (state, Some(error)));
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! A request, as it is stored: what a job says.
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+/// What is sent for one job. Stored by the import, never changed by a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// An HTTP method, upper case.
+    pub method: String,
+    /// An absolute `http` or `https` URL.
+    pub url: String,
+    /// Header names with their values, in the order given.
+    pub headers: Map<String, Value>,
+    /// The body; `None` sends none.
+    pub body: Option<Bytes>,
+    /// The input row, for processors and exports.
+    pub row: Map<String, Value>,
+}

@@ -1,0 +1,107 @@
+//! What a run is told to do, and what the next one takes over. Never holds a secret.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::backoff::Backoff;
+use crate::limit::Limit;
+use crate::status::StatusSet;
+
+/// The settings of a run, kept in `runs.settings` and taken over by the next one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// How rows become requests.
+    pub template: RequestTemplate,
+    /// Rate limits; all hold at once. Empty = as fast as the server answers.
+    pub limits: Vec<Limit>,
+    /// Jobs between claim and commit, at most: what a crash may cost.
+    pub concurrency: usize,
+    /// CPU threads; 0 = one a core.
+    pub threads: usize,
+    /// What is run on each response: `jq:EXPR`; `None` keeps the response's JSON, or its text.
+    pub process: Option<String>,
+    /// Deadline from send to result.
+    pub sla: Option<Duration>,
+    /// From send to the last byte of the body.
+    pub timeout: Duration,
+    /// To an open connection.
+    pub connect_timeout: Duration,
+    /// How long a stop waits for what flies; `None` = timeout + process timeout + 1 s.
+    pub grace: Option<Duration>,
+    /// For one processing.
+    pub process_timeout: Duration,
+    /// Bytes of a body after decompression, at most.
+    pub max_body: u64,
+    /// Status codes that count as success.
+    pub success: StatusSet,
+    /// What is tried again: status codes and error types.
+    pub retry_on: StatusSet,
+    /// Failures after which a job is given up.
+    pub max_attempts: u32,
+    /// The wait between tries.
+    pub backoff: Backoff,
+    /// What a commit survives.
+    pub durability: Durability,
+}
+
+/// What an acknowledged commit survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// A power cut (SQLite `synchronous=FULL`).
+    #[default]
+    PowerLoss,
+    /// A crash of the process; a power cut may undo the last commits, whose jobs then run again (`synchronous=NORMAL`).
+    Crash,
+}
+
+/// How a row becomes a request: MiniJinja templates over its columns.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RequestTemplate {
+    /// `None`: the row's own `url`.
+    pub url: Option<String>,
+    /// `None`: the row's own `method`, else GET, or POST where there is a body.
+    pub method: Option<String>,
+    /// `Name: value` each.
+    pub headers: Vec<String>,
+    /// A text body.
+    pub body: Option<String>,
+    /// A JSON body.
+    pub json_body: Option<String>,
+    /// The job's identity.
+    pub key: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            template: RequestTemplate::default(),
+            limits: Vec::new(),
+            concurrency: 64,
+            threads: 0,
+            process: None,
+            sla: None,
+            timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(10),
+            grace: None,
+            process_timeout: Duration::from_secs(30),
+            max_body: 10 << 20,
+            success: StatusSet::success(),
+            retry_on: StatusSet::retry_on(),
+            max_attempts: 5,
+            backoff: Backoff::default(),
+            durability: Durability::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// How long a stop waits for what flies.
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        self.grace.unwrap_or(self.timeout + self.process_timeout + Duration::from_secs(1))
+    }
+}

@@ -1,0 +1,301 @@
+//! The store: the only place that knows where jobs are kept. Its verbs are the protocol; each says what a crash leaves.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::attempt::{ErrorType, Measured};
+use crate::clock::Micros;
+use crate::job::{Next, Standing, State};
+use crate::limit::{Limit, Spend};
+use crate::minutes::Minutes;
+use crate::request::Request;
+use crate::response::Response;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no database where one was expected.
+    #[error("there is no database at {path}")]
+    Missing {
+        /// Where it was looked for.
+        path: String,
+    },
+    /// The file belongs to something else. It was not touched.
+    #[error("{path} is not a haul database: {reason}")]
+    Foreign {
+        /// The file.
+        path: String,
+        /// How that was seen.
+        reason: String,
+    },
+    /// The file was written by a newer haul. It was not touched.
+    #[error("{path} has schema version {found}, this haul knows up to {known}: use a newer haul")]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its version.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+    /// Another run holds the database.
+    #[error("{path} is in use by another run: {holder}")]
+    Busy {
+        /// The file.
+        path: String,
+        /// Who holds it, as far as known.
+        holder: String,
+    },
+    /// The database, or the disk below it, failed.
+    #[error("failed to {doing}")]
+    Database {
+        /// The verb.
+        doing: &'static str,
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A job handed to this run, and what it needs to go on. The lease is durable before a caller sees it.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    /// `jobs.id`.
+    pub job: i64,
+    /// The number of this claim: the fence.
+    pub attempt: u32,
+    /// Its key.
+    pub key: String,
+    /// Where it stood when it was claimed; the state tells which stage is next.
+    pub standing: Standing,
+    /// It was leased when an earlier run died: its response is stored first, then it is processed alone.
+    pub suspect: bool,
+    /// What it says.
+    pub request: Request,
+    /// Its stored response, where its state is [`State::Fetched`].
+    pub response: Option<Arc<Response>>,
+}
+
+/// How much a claim may take.
+#[derive(Debug, Clone, Default)]
+pub struct Want {
+    /// At most so many jobs in all: the free slots.
+    pub slots: usize,
+    /// At most so many of these may need a request: the permits that fall due soon.
+    pub requests: usize,
+}
+
+/// The result of a job, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// JSON.
+    pub json: String,
+    /// Name and version of what made it.
+    pub processor: Arc<str>,
+}
+
+/// One write-back: where a job goes, and all that hangs on it. Written whole or, where its lease is stale, not at all.
+#[derive(Debug, Clone)]
+pub struct WriteBack {
+    /// The job.
+    pub job: i64,
+    /// The claim under which this happened.
+    pub attempt: u32,
+    /// The new columns of the job.
+    pub next: Next,
+    /// The row of `attempts`, replacing what an earlier write-back of this claim wrote there.
+    pub measured: Measured,
+    /// A response to store.
+    pub response: Option<Arc<Response>>,
+    /// A result to store.
+    pub output: Option<Output>,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Committed {
+    /// Positions in the batch whose lease was no longer ours; dropped with all that hung on them.
+    pub stale: Vec<usize>,
+}
+
+/// Who starts a run.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// Host name.
+    pub host: String,
+    /// Process id.
+    pub pid: u32,
+    /// Version of haul.
+    pub version: String,
+    /// Settings to remember, as JSON; never a secret.
+    pub settings: String,
+    /// The limits it keeps; the table of limits is made to hold exactly these.
+    pub limits: Vec<Limit>,
+}
+
+/// What a recovery found.
+#[derive(Debug, Clone, Default)]
+pub struct Recovered {
+    /// The id of the run that begins.
+    pub run: i64,
+    /// Jobs that were leased by runs that died; their requests may be sent again.
+    pub interrupted: u64,
+    /// Jobs given up as poison.
+    pub poisoned: u64,
+    /// Permits that may still count, by name of their limit.
+    pub spends: Vec<Spend>,
+    /// By name of their limit: not before this time.
+    pub paused_until_us: Vec<(String, Micros)>,
+}
+
+/// What may have changed from outside while a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Look {
+    /// Another process has written to the database since the last look.
+    pub changed: bool,
+    /// Another terminal asks this run to stop.
+    pub stop: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// Nothing was left to do.
+    Drained,
+    /// It stopped on purpose; work remains.
+    Stopped,
+    /// It could not succeed.
+    Hopeless,
+    /// A signal stopped it, cleanly.
+    Interrupted,
+    /// The tool failed.
+    Error,
+}
+
+impl RunOutcome {
+    /// The word in `runs.outcome`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Drained => "drained",
+            Self::Stopped => "stopped",
+            Self::Hopeless => "hopeless",
+            Self::Interrupted => "interrupted",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A row of an import that makes a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob {
+    /// Its identity.
+    pub key: String,
+    /// Line of the input on which the row begins, from 1.
+    pub line: u64,
+    /// What it says.
+    pub request: Request,
+}
+
+/// A row of an import that makes none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Line of the input on which the row begins, from 1.
+    pub line: u64,
+    /// What is wrong, and what would be right.
+    pub reason: String,
+    /// The row, cut to 1,000 characters.
+    pub text: String,
+}
+
+/// Some rows of an import.
+#[derive(Debug, Clone, Default)]
+pub struct Chunk {
+    /// Rows that make jobs.
+    pub jobs: Vec<NewJob>,
+    /// Rows that make none.
+    pub rejects: Vec<Reject>,
+}
+
+/// What became of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Imported {
+    /// Jobs that were new.
+    pub added: u64,
+    /// Rows whose job was there already, the same.
+    pub known: u64,
+    /// Rows that made no job: those given as such, and known keys with another request.
+    pub rejected: u64,
+}
+
+/// Jobs by state and type of their last failure (`None` = none), as kept with every change.
+pub type Counts = BTreeMap<(State, Option<ErrorType>), u64>;
+
+type Done<T> = Result<T, StoreError>;
+
+/// Where jobs, responses, results and permits are kept. About ten verbs; each is one transaction, done whole or not at all.
+///
+/// Never drop one of these futures half-way (no `timeout`, no `select!` around one): a transaction would be left open.
+pub trait Store: Send + Sync + 'static {
+    /// Opens an import and gives its id. After a crash the import stays in the table with the rows it had come to.
+    fn begin_import(&self, source: &str, now_us: Micros) -> impl Future<Output = Done<i64>> + Send;
+
+    /// Adds the jobs of a chunk whose keys are new, and notes its rejected rows. A known key with the same request adds
+    /// nothing; with another request it is a rejected row. After a crash the chunk is there whole or not at all, and
+    /// importing it again adds exactly what is missing.
+    fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> impl Future<Output = Done<Imported>> + Send;
+
+    /// Begins a run: ends dead runs, notes their interrupted attempts, frees their leases, gives up poison, and inserts the
+    /// new run with its limits, in one transaction. Idempotent: a crash in between leaves everything to the next start.
+    /// The caller holds the run lock, so every lease found belongs to a dead run.
+    fn recover(&self, run: &NewRun, now_us: Micros) -> impl Future<Output = Done<Recovered>> + Send;
+
+    /// Leases jobs that are due and have work left: first fetched ones, then retries that fell due, then fresh ones in
+    /// import order; and writes down the permits of those that need a request, in the same transaction. `spends` are the
+    /// times after which the 1st, 2nd, .. permit is void, as many as `want.requests`, each counted in every limit. After a
+    /// crash the lease and the permit are there, sent or not.
+    fn claim(
+        &self,
+        run: i64,
+        want: &Want,
+        spends: &[Micros],
+        now_us: Micros,
+    ) -> impl Future<Output = Done<Vec<Lease>>> + Send;
+
+    /// Writes outcomes back, each checked against `(job, attempt, run)` before its lease is cleared. After a crash the whole
+    /// batch is there, or the jobs are still leased and go on from their last durable state.
+    fn commit(
+        &self,
+        run: i64,
+        batch: &[WriteBack],
+        minutes: &Minutes,
+        now_us: Micros,
+    ) -> impl Future<Output = Done<Committed>> + Send;
+
+    /// Gives leases back under which nothing was sent, and their permits, named by the times they were to be void. After a
+    /// crash in between they count as interrupted.
+    fn release(&self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) -> impl Future<Output = Done<()>> + Send;
+
+    /// Raises `crashes` of a suspect, just before it is processed alone. Its outcome sets it back. `false`: the lease is stale.
+    fn accuse(&self, run: i64, job: i64, attempt: u32) -> impl Future<Output = Done<bool>> + Send;
+
+    /// When the next job that nobody holds falls due; `None` = no job that nobody holds has work left.
+    fn next_due(&self) -> impl Future<Output = Done<Option<Micros>>> + Send;
+
+    /// Pauses the limit until then, and widens its jitter. After a crash the pause goes on.
+    fn pause_limit(&self, limit: &Limit, until_us: Micros) -> impl Future<Output = Done<()>> + Send;
+
+    /// What changed from outside since the last look, and a sign of life if `beat`.
+    fn look(&self, run: i64, beat: Option<Micros>) -> impl Future<Output = Done<Look>> + Send;
+
+    /// Notes how the run ended. Leases it still holds are left to the next recovery.
+    fn end(&self, run: i64, outcome: RunOutcome, now_us: Micros) -> impl Future<Output = Done<()>> + Send;
+
+    /// The settings of the last run, as JSON; `None` before the first.
+    fn settings(&self) -> impl Future<Output = Done<Option<String>>> + Send;
+
+    /// Jobs by state and type of failure. Kept, not counted: as fast at ten million rows as at ten.
+    fn counts(&self) -> impl Future<Output = Done<Counts>> + Send;
+}

@@ -1,5 +1,7 @@
 //! The store: the only place that knows where jobs are kept. Its verbs are the protocol; each says what a crash leaves.
 
+pub mod sqlite;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
@@ -52,7 +54,7 @@ pub enum StoreError {
     #[error("failed to {doing}")]
     Database {
         /// The verb.
-        doing: &'static str,
+        doing: String,
         /// What the database said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -146,8 +148,8 @@ pub struct Recovered {
     pub poisoned: u64,
     /// Permits that may still count, by name of their limit.
     pub spends: Vec<Spend>,
-    /// By name of their limit: not before this time.
-    pub paused_until_us: Vec<(String, Micros)>,
+    /// The limits as they stand, jitter grown by earlier runs included, each with the time before which nothing is sent.
+    pub limits: Vec<(Limit, Micros)>,
 }
 
 /// What may have changed from outside while a run goes.

@@ -146,6 +146,8 @@ pub struct Recovered {
     pub interrupted: u64,
     /// Jobs given up as poison.
     pub poisoned: u64,
+    /// Made with the database, part of every Idempotency-Key.
+    pub database_id: String,
     /// Permits that may still count, by name of their limit.
     pub spends: Vec<Spend>,
     /// The limits as they stand, jitter grown by earlier runs included, each with the time before which nothing is sent.

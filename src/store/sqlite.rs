@@ -137,6 +137,7 @@ impl Store for SqliteStore {
             execute!(tx, "end_dead_runs.sql", now_us);
             let begun = execute!(tx, "begin_run.sql", now_us, &run.host, run.pid, &run.version, &run.settings);
             found.run = begun.last_insert_rowid();
+            found.database_id = scalar!(tx, "database_id.sql");
             let limits: Vec<_> = run.limits.iter().map(|l| (&l.name, l.permits, l.window_us, l.jitter_us)).collect();
             let limits = pack::array(&limits);
             execute!(tx, "drop_limits.sql", &limits);

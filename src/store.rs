@@ -14,6 +14,8 @@ use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::response::Response;
 
+pub mod memory;
+
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -1,5 +1,7 @@
 //! The store: the only place that knows where jobs are kept. Its verbs are the protocol; each says what a crash leaves.
 
+pub mod sqlite;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;

@@ -10,12 +10,14 @@ pub mod clock;
 pub mod job;
 pub mod limit;
 pub mod minutes;
+pub mod near;
 pub mod request;
 pub mod response;
 pub mod settings;
 pub mod status;
 
 // The store: the only place that knows SQL.
+pub mod report;
 pub mod store;
 
 // The journey: one step, one file.

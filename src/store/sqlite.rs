@@ -1,7 +1,12 @@
 //! The store on SQLite: one connection that writes, one constant statement a batch and table, one file a statement.
 
+pub mod console;
 mod open;
+mod overview;
 mod pack;
+mod params;
+mod probe;
+mod sandbox;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +15,9 @@ use bytes::Bytes;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
 use tokio::sync::{Mutex, MutexGuard};
+
+pub use overview::overview;
+pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
 
 use super::*;
 use crate::job::{self, Event, RetryRules};

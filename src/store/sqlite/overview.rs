@@ -1,0 +1,178 @@
+//! Reads the numbers of a database: a handful of kept rows and small indexes, never the jobs themselves.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, Row, SqliteConnection};
+
+use super::failed;
+use crate::clock::Micros;
+use crate::job::State;
+use crate::report::{FailureKind, Jobs, LimitNow, Overview, Phase, Rate, Run, Sla, StageLatency};
+use crate::report::{over_last_minute, phase};
+use crate::store::StoreError;
+
+const MINUTE_US: Micros = 60_000_000;
+
+type Read<T> = Result<T, sqlx::Error>;
+
+/// What there is to say about a database now. As quick at ten million jobs as at ten; works while a run is going.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub async fn overview(conn: &mut SqliteConnection, now_us: Micros) -> Result<Overview, StoreError> {
+    // One snapshot, or the numbers would not add up while a run writes.
+    let read = async {
+        let mut tx = conn.begin().await?;
+        let overview = read(&mut tx, now_us).await;
+        tx.rollback().await?;
+        overview
+    };
+    read.await.map_err(failed("read the numbers of the database"))
+}
+
+async fn read(conn: &mut SqliteConnection, now_us: Micros) -> Read<Overview> {
+    let jobs = jobs(conn).await?;
+    let run = run(conn, now_us).await?;
+    let since = run.as_ref().map_or(0, |run| run.started_at - run.started_at.rem_euclid(MINUTE_US));
+    let [requests, results] = rates(conn, run.as_ref(), since, now_us).await?;
+    let going = results.now_per_s.filter(|per_s| *per_s > 0.0 && jobs.left() > 0);
+    Ok(Overview {
+        schema: 1,
+        at: now_us,
+        limits: limits(conn, now_us).await?,
+        failures: failures(conn).await?,
+        latency: latency(conn, since).await?,
+        sla: sla(conn).await?,
+        eta_s: going.map(|per_s| jobs.left() as f64 / per_s),
+        jobs,
+        run,
+        requests,
+        results,
+    })
+}
+
+async fn jobs(conn: &mut SqliteConnection) -> Read<Jobs> {
+    let mut jobs = Jobs::default();
+    for row in sqlx::query(include_str!("overview/counts.sql")).fetch_all(&mut *conn).await? {
+        let n: u64 = number(&row, 2)?;
+        let troubled: bool = row.try_get(1)?;
+        jobs.total += n;
+        match State::parse(row.try_get(0)?) {
+            Some(State::Pending) => jobs.pending += n,
+            Some(State::Fetched) => jobs.fetched += n,
+            Some(State::Succeeded) => jobs.succeeded += n,
+            Some(State::Failed) => jobs.failed += n,
+            Some(State::Cancelled) => jobs.cancelled += n,
+            None => continue,
+        }
+        if troubled && State::parse(row.try_get(0)?).is_some_and(|state| !state.is_final()) {
+            jobs.retrying += n;
+        }
+    }
+    let row = sqlx::query(include_str!("overview/in_flight.sql")).fetch_one(&mut *conn).await?;
+    jobs.in_flight = number(&row, 0)?;
+    jobs.retrying = jobs.retrying.saturating_sub(number(&row, 1)?); // those are at it again
+    jobs.rejected = number(&sqlx::query(include_str!("overview/rejected.sql")).fetch_one(conn).await?, 0)?;
+    Ok(jobs)
+}
+
+async fn run(conn: &mut SqliteConnection, now_us: Micros) -> Read<Option<Run>> {
+    let row = sqlx::query(include_str!("overview/run.sql")).fetch_optional(conn).await?;
+    let Some(row) = row else { return Ok(None) };
+    let (heartbeat_at, ended_at) = (row.try_get(5)?, row.try_get(6)?);
+    Ok(Some(Run {
+        id: row.try_get(0)?,
+        phase: phase(heartbeat_at, ended_at, now_us),
+        outcome: row.try_get(1)?,
+        host: row.try_get(2)?,
+        pid: row.try_get(3)?,
+        started_at: row.try_get(4)?,
+        heartbeat_at,
+        ended_at,
+    }))
+}
+
+async fn limits(conn: &mut SqliteConnection, now_us: Micros) -> Read<Vec<LimitNow>> {
+    let rows = sqlx::query(include_str!("overview/limits.sql")).fetch_all(conn).await?;
+    let limit = |row: &SqliteRow| {
+        let paused_until: Micros = row.try_get(3)?;
+        Ok(LimitNow {
+            name: row.try_get(0)?,
+            permits: row.try_get(1)?,
+            window_us: row.try_get(2)?,
+            paused_until: (paused_until > now_us).then_some(paused_until),
+        })
+    };
+    rows.iter().map(limit).collect()
+}
+
+/// Requests and results.
+async fn rates(conn: &mut SqliteConnection, run: Option<&Run>, since: Micros, now_us: Micros) -> Read<[Rate; 2]> {
+    let mut rates = [Rate::default(); 2];
+    let Some(run) = run else { return Ok(rates) };
+    let this_minute = now_us - now_us.rem_euclid(MINUTE_US);
+    let query = sqlx::query(include_str!("overview/rate.sql")).bind(since).bind(this_minute);
+    let running = run.phase == Phase::Running;
+    if running {
+        rates = [Rate { now_per_s: Some(0.0), ..Rate::default() }; 2];
+    }
+    let until = match run.phase {
+        Phase::Running => now_us,
+        Phase::Gone | Phase::Ended => run.ended_at.unwrap_or(run.heartbeat_at),
+    };
+    for row in query.fetch_all(conn).await? {
+        let n = number(&row, 1)?;
+        let rate = &mut rates[usize::from(row.try_get::<&str, _>(0)? == "latency")];
+        rate.n = n;
+        rate.mean_per_s = (until > run.started_at).then(|| n as f64 / ((until - run.started_at) as f64 / 1e6));
+        if running {
+            rate.now_per_s = over_last_minute(number(&row, 2)?, number(&row, 3)?, run.started_at, now_us);
+        }
+    }
+    Ok(rates)
+}
+
+async fn failures(conn: &mut SqliteConnection) -> Read<Vec<FailureKind>> {
+    let rows = sqlx::query(include_str!("overview/failures.sql")).fetch_all(conn).await?;
+    let kind = |row: &SqliteRow| {
+        Ok(FailureKind {
+            error_type: row.try_get(0)?,
+            failed: number(row, 1)?,
+            retrying: number(row, 2)?,
+            percent: row.try_get(3)?,
+            example_key: row.try_get(4)?,
+            example_message: row.try_get(5)?,
+        })
+    };
+    rows.iter().map(kind).collect()
+}
+
+async fn latency(conn: &mut SqliteConnection, since: Micros) -> Read<Vec<StageLatency>> {
+    let rows = sqlx::query(include_str!("overview/latency.sql")).bind(since).fetch_all(conn).await?;
+    let stage = |row: &SqliteRow| {
+        Ok(StageLatency {
+            stage: row.try_get(0)?,
+            n: number(row, 1)?,
+            p50_ms: row.try_get(2)?,
+            p90_ms: row.try_get(3)?,
+            p99_ms: row.try_get(4)?,
+            max_ms: row.try_get(5)?,
+        })
+    };
+    rows.iter().map(stage).collect()
+}
+
+async fn sla(conn: &mut SqliteConnection) -> Read<Option<Sla>> {
+    let row = sqlx::query(include_str!("overview/sla.sql")).fetch_optional(conn).await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Sla {
+        sla_ms: row.try_get(0)?,
+        within: number(&row, 1)?,
+        late: number(&row, 2)?,
+        percent: row.try_get(3)?,
+    }))
+}
+
+/// A count. The tables keep them from being negative.
+fn number(row: &SqliteRow, i: usize) -> Read<u64> {
+    row.try_get::<i64, _>(i).map(|n| u64::try_from(n).unwrap_or(0))
+}

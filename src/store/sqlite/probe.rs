@@ -1,0 +1,102 @@
+//! Opens a database for reading, and only if it is one of ours: what is newer or foreign is not touched.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Row, SqliteConnection};
+
+use super::failed;
+use crate::store::StoreError;
+
+/// `PRAGMA application_id` of our files: "haul".
+pub const APPLICATION_ID: i64 = 0x6861_756c;
+
+/// `PRAGMA user_version` after the last migration.
+pub const SCHEMA_VERSION: i64 = 2;
+
+/// Rows that SQLite may work ahead. Few: each may hold a body of 10 MiB.
+const ROWS_AHEAD: usize = 16;
+
+/// A connection that cannot write, also while a run is going. Creates no database, and touches none that is not ours.
+///
+/// # Errors
+/// [`StoreError::Missing`], [`StoreError::Foreign`], [`StoreError::Newer`], or what kept SQLite from reading it.
+pub async fn open_read_only(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let file = existing(path)?;
+    let options = options(&file);
+    let mut conn = options.connect().await.map_err(failed("open the database"))?;
+    let mut header = read_header(&mut conn).await;
+    // A WAL database that nobody has open needs its `-shm` file made, which a read-only folder forbids. Without a log
+    // there is nothing to miss, and in such a folder nobody can begin one: then the file alone is the whole truth.
+    if header.as_ref().is_err_and(wants_sidecars) && is_absent_or_empty(&sidecar(&file, "-wal")) {
+        conn = options.immutable(true).connect().await.map_err(failed("open the database"))?;
+        header = read_header(&mut conn).await;
+    }
+    check(path, header)?;
+    Ok(conn)
+}
+
+/// The path in a form that SQLite takes for a file: `file:x` or `:memory:` would mean something else.
+fn existing(path: &Path) -> Result<PathBuf, StoreError> {
+    let name = path.display().to_string();
+    // Only looked at, never opened: closing a second handle would drop SQLite's locks.
+    match std::fs::metadata(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(StoreError::Missing { path: name }),
+        Err(e) => Err(failed("open the database")(sqlx::Error::Io(e))),
+        Ok(found) if found.is_dir() => Err(StoreError::Foreign { path: name, reason: "it is a folder".to_owned() }),
+        Ok(found) if !found.is_file() => Err(StoreError::Foreign { path: name, reason: "it is no file".to_owned() }),
+        Ok(found) if found.len() == 0 => Err(StoreError::Foreign { path: name, reason: "it is empty".to_owned() }),
+        Ok(_) if path.is_absolute() => Ok(path.to_owned()),
+        Ok(_) => Ok(Path::new(".").join(path)),
+    }
+}
+
+fn options(file: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(file)
+        .read_only(true)
+        .busy_timeout(Duration::from_secs(10))
+        .row_buffer_size(ROWS_AHEAD)
+        .disable_statement_logging()
+}
+
+async fn read_header(conn: &mut SqliteConnection) -> Result<(i64, i64), sqlx::Error> {
+    let row = sqlx::query(include_str!("header.sql")).fetch_one(conn).await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+fn check(path: &Path, header: Result<(i64, i64), sqlx::Error>) -> Result<(), StoreError> {
+    let path = path.display().to_string();
+    match header {
+        Err(e) if primary_code(&e) == Some(libsqlite3_sys::SQLITE_NOTADB) => {
+            Err(StoreError::Foreign { path, reason: "it is no SQLite database".to_owned() })
+        }
+        Err(e) => Err(failed("read the database")(e)),
+        Ok((APPLICATION_ID, found)) if found > SCHEMA_VERSION => {
+            Err(StoreError::Newer { path, found, known: SCHEMA_VERSION })
+        }
+        Ok((APPLICATION_ID, _)) => Ok(()),
+        Ok(_) => Err(StoreError::Foreign { path, reason: "it is another program's SQLite database".to_owned() }),
+    }
+}
+
+/// SQLite's result code without its extension.
+pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(code & 0xff)
+}
+
+fn wants_sidecars(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(libsqlite3_sys::SQLITE_CANTOPEN | libsqlite3_sys::SQLITE_READONLY))
+}
+
+fn sidecar(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn is_absent_or_empty(path: &Path) -> bool {
+    std::fs::metadata(path).map_or_else(|e| e.kind() == std::io::ErrorKind::NotFound, |found| found.len() == 0)
+}

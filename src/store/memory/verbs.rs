@@ -26,7 +26,10 @@ impl Tables {
 
     pub(super) fn import(&mut self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
         if !self.imports.contains_key(&import) {
-            return Err(StoreError::Database { doing: "import", source: "there is no such import".into() });
+            return Err(StoreError::Database {
+                doing: "import rows".to_owned(),
+                source: "there is no such import".into(),
+            });
         }
         let mut done = Imported::default();
         let mut rejects = chunk.rejects.clone();
@@ -65,9 +68,7 @@ impl Tables {
         }
         self.keep_limits(&run.limits, now_us);
         found.spends = self.spends.iter().map(spend).collect();
-        found.paused_until_us =
-            self.limits.values().map(|kept| (kept.limit.name.clone(), kept.paused_until_us)).collect();
-        found.paused_until_us.retain(|(_, until_us)| *until_us > now_us);
+        found.limits = self.limits.values().map(|kept| (kept.limit.clone(), kept.paused_until_us)).collect();
         let settings = run.settings.clone();
         let run = Run { started_at_us: now_us, heartbeat_at_us: now_us, ended: None, settings, stop: false };
         self.runs.insert(found.run, run);

@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqlSafeStr};
+use sqlx::{ConnectOptions, SqlSafeStr};
 
+use super::probe::{Found, look};
 use crate::settings::Durability;
 use crate::store::StoreError;
-
-/// "haul", in the header of every file of ours.
-pub(super) const APPLICATION_ID: i64 = 0x6861_756c;
 
 /// The schema, in the order of its versions.
 const MIGRATIONS: [(&str, &str); 2] = [
@@ -21,31 +19,20 @@ const MIGRATIONS: [(&str, &str); 2] = [
 ];
 
 /// The newest schema version known here.
-pub(super) const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// A write waits so long for another process to let go of the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Tables that a creation of ours, killed before its first migration, would not have left.
-const OTHER_TABLES: &str = "SELECT count(*) FROM sqlite_schema WHERE tbl_name <> '_sqlx_migrations'";
-
-/// What a look at the file told.
-#[derive(Debug, PartialEq, Eq)]
-enum Probe {
-    Absent,
-    Empty,
-    Ours { version: i64 },
-}
-
 /// Opens the one connection that writes; creates the file, readable by its owner alone, where `create` says so.
 pub(super) async fn writer(path: &Path, durability: Durability, create: bool) -> Result<SqliteConnection, StoreError> {
-    let found = probe(path).await?;
+    let found = look(path).await?;
     match found {
-        Probe::Absent | Probe::Empty if !create => {
+        Found::Absent | Found::Empty if !create => {
             return Err(StoreError::Missing { path: path.display().to_string() });
         }
-        Probe::Absent => create_file(path).map_err(|e| failed("create the database", path, e))?,
-        Probe::Empty | Probe::Ours { .. } => {}
+        Found::Absent => create_file(path).map_err(|e| failed("create the database", path, e))?,
+        Found::Empty | Found::Ours { .. } => {}
     }
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -63,46 +50,10 @@ pub(super) async fn writer(path: &Path, durability: Durability, create: bool) ->
         .row_buffer_size(1024)
         .disable_statement_logging();
     let mut connection = options.connect().await.map_err(|e| failed("open the database", path, e))?;
-    if found != (Probe::Ours { version: SCHEMA_VERSION }) {
+    if found != (Found::Ours { version: SCHEMA_VERSION }) {
         migrate(&mut connection).await.map_err(|e| failed("bring the schema up to date in", path, e))?;
     }
     Ok(connection)
-}
-
-/// Looks at the file without writing to it: sqlx's migrator and the WAL pragma would both change a foreign one.
-async fn probe(path: &Path) -> Result<Probe, StoreError> {
-    match std::fs::metadata(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Probe::Absent),
-        Err(e) => return Err(failed("open the database", path, e)),
-        Ok(meta) if meta.is_dir() => return Err(foreign(path, "it is a directory".to_owned())),
-        Ok(meta) if meta.len() == 0 => return Ok(Probe::Empty),
-        Ok(_) => {}
-    }
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .read_only(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .disable_statement_logging();
-    let look = async {
-        let mut connection = options.connect().await?;
-        let application_id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await?;
-        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
-        let tables: i64 = sqlx::query_scalar(OTHER_TABLES).fetch_one(&mut connection).await?;
-        connection.close().await?;
-        Ok::<_, sqlx::Error>((application_id, version, tables))
-    };
-    match look.await {
-        Ok((APPLICATION_ID, found, _)) if found > SCHEMA_VERSION => {
-            Err(StoreError::Newer { path: path.display().to_string(), found, known: SCHEMA_VERSION })
-        }
-        Ok((APPLICATION_ID, version, _)) => Ok(Probe::Ours { version }),
-        Ok((0, 0, 0)) => Ok(Probe::Empty), // killed between the first page and the first migration
-        Ok(_) => Err(foreign(path, "it is a database of another program".to_owned())),
-        Err(e) => match e.as_database_error().and_then(|e| e.code()).as_deref() {
-            Some("26") => Err(foreign(path, "it is no SQLite file".to_owned())),
-            _ => Err(failed("read the database", path, e)),
-        },
-    }
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), sqlx::migrate::MigrateError> {
@@ -123,10 +74,6 @@ fn create_file(path: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn create_file(path: &Path) -> std::io::Result<()> {
     std::fs::OpenOptions::new().write(true).create_new(true).open(path).map(drop)
-}
-
-fn foreign(path: &Path, reason: String) -> StoreError {
-    StoreError::Foreign { path: path.display().to_string(), reason }
 }
 
 fn failed(doing: &str, path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {

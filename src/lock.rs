@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Held while a run goes. A file beside the database, never the database itself: closing a handle of that would drop
 /// SQLite's own locks.
 #[derive(Debug)]
-pub struct RunLock(File);
+pub struct RunLock(#[expect(dead_code, reason = "held for its lock")] File);
 
 /// Why the lock was not taken.
 #[derive(Debug, thiserror::Error)]

@@ -219,7 +219,7 @@ impl<S: Store> Drain<S> {
             }
             let wait_until_us = match self.plan(now_us) {
                 Plan::Claim(want) => {
-                    if self.claim(&want).await? {
+                    if self.claim(want).await? {
                         return Ok(RunOutcome::Drained);
                     }
                     continue;
@@ -239,25 +239,23 @@ impl<S: Store> Drain<S> {
     fn plan(&self, now_us: Micros) -> Plan {
         let dispenser = &self.context.dispenser;
         let free = self.slots.available_permits().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let due_us = (!dispenser.is_unlimited() && free > 0).then(|| {
-            dispenser.forecast(claim::HORIZON_US, free.min(claim::MOST))
-        });
-        let situation = Situation {
-            free,
-            due_us: due_us.as_deref(),
-            fetched: self.fetched,
-            idle_until_us: self.idle_until_us,
-        };
+        let due_us = (!dispenser.is_unlimited() && free > 0)
+            .then(|| dispenser.forecast(claim::HORIZON_US, free.min(claim::MOST)));
+        let situation =
+            Situation { free, due_us: due_us.as_deref(), fetched: self.fetched, idle_until_us: self.idle_until_us };
         claim::plan(&situation, now_us)
     }
 
     /// Claims and starts what it gets; `true` = nothing is left to do, and nothing flies.
-    async fn claim(&mut self, want: &Want) -> Result<bool, RunError> {
+    async fn claim(&mut self, mut want: Want) -> Result<bool, RunError> {
         let in_flight = self.in_flight(); // before the look: what lands in between may schedule a retry
         let dispenser = &self.context.dispenser;
-        let due_us = if dispenser.is_unlimited() { Vec::new() } else { dispenser.forecast(Micros::MAX / 4, want.requests) };
-        let permits_us: Vec<_> = due_us.into_iter().map(void_after).collect();
-        let leases = self.context.store.claim(self.run, want, &permits_us, self.clock.now_us()).await?;
+        let mut permits_us = Vec::new();
+        if !dispenser.is_unlimited() {
+            permits_us = dispenser.forecast(claim::HORIZON_US, want.requests).into_iter().map(void_after).collect();
+            want.requests = permits_us.len();
+        }
+        let leases = self.context.store.claim(self.run, &want, &permits_us, self.clock.now_us()).await?;
         self.fetched = leases.iter().any(|lease| lease.standing.state == State::Fetched);
         let asking = leases.iter().filter(|lease| lease.standing.state == State::Pending).count();
         if asking < want.requests && leases.len() < want.slots {

@@ -78,6 +78,9 @@ pub struct Work {
     version: Arc<str>,
 }
 
+/// The version of no processor.
+const NONE: &str = "none";
+
 type Run = dyn Fn(&Response, JobRef<'_>) -> Result<String, Failure> + Send + Sync;
 
 /// What is wrong with a `--process`.
@@ -109,7 +112,7 @@ impl Work {
     /// as `{"base64": ".."}`.
     #[must_use]
     pub fn none() -> Self {
-        Self::new("none".to_owned(), |response, _| plain::result(response))
+        Self::new(NONE.to_owned(), |response, _| plain::result(response))
     }
 
     /// This processor.
@@ -137,6 +140,12 @@ impl Work {
             _ => Jq::compile(expression)?,
         };
         Ok(jq.into())
+    }
+
+    /// Nothing of the user's is run.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        &*self.version == NONE
     }
 
     /// Name and version, as they stand in `results.processor`.

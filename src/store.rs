@@ -83,7 +83,7 @@ pub struct Lease {
 }
 
 /// How much a claim may take.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Want {
     /// At most so many jobs in all: the free slots.
     pub slots: usize,

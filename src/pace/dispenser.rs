@@ -1,7 +1,7 @@
 //! The one task that hands permits out, first come first served.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
@@ -53,8 +53,10 @@ impl Dispenser {
             if state.closed {
                 return None;
             }
-            if self.unlimited {
-                return state.pacer.send(self.clock.now_us());
+            if self.unlimited
+                && let Some(sent) = state.pacer.send(self.clock.now_us())
+            {
+                return Some(sent);
             }
             let (granted, receiver) = oneshot::channel();
             state.waiting.push_back(Waiting { void_after_us, granted });
@@ -67,7 +69,7 @@ impl Dispenser {
     /// The times at which the next permits fall due that nobody waits for yet, as [`Pacer::forecast`] tells them.
     #[must_use]
     pub fn forecast(&self, horizon_us: Micros, max: usize) -> Vec<Micros> {
-        let mut state = self.state();
+        let state = self.state();
         let queued = state.waiting.len();
         state.pacer.forecast(self.clock.now_us(), horizon_us, max, queued)
     }
@@ -93,9 +95,9 @@ impl Dispenser {
 
     /// The server refused a request as one too many: nothing is sent before `until_us`, and where the limit had not been
     /// reached its jitter is doubled. Gives the limits as they are now.
-    pub fn refused(&self, until_us: Micros) -> Vec<Limit> {
+    pub fn refused(&self, sent: Sent, until_us: Micros) -> Vec<Limit> {
         let mut state = self.state();
-        state.pacer.refused(self.clock.now_us());
+        state.pacer.refused(sent, self.clock.now_us());
         state.pacer.pause(until_us);
         state.pacer.limits().to_vec()
     }

@@ -13,7 +13,7 @@ use crate::commit::{Outcome, Report, Slot};
 use crate::fetch::{Fetched, Fetcher};
 use crate::job::{Event, Standing, State};
 use crate::pace::{Dispenser, Sent};
-use crate::process::{self, JobRef, Pool, Work};
+use crate::process::{JobRef, Pool, Work};
 use crate::progress::{OnEvent, RunEvent};
 use crate::response::Response;
 use crate::settings::Settings;
@@ -45,7 +45,13 @@ pub(super) struct Context<S> {
 
 impl<S: Store> Context<S> {
     /// Takes a lease to its outcome. Ends without one where the run leaves: the lease is then recovered by the next.
-    pub(super) async fn journey(self: Arc<Self>, lease: Lease, permit_us: Option<Micros>, claimed_us: Micros, slot: Slot) {
+    pub(super) async fn journey(
+        self: Arc<Self>,
+        lease: Lease,
+        permit_us: Option<Micros>,
+        claimed_us: Micros,
+        slot: Slot,
+    ) {
         let job = Traveller { standing: lease.standing, lease: Arc::new(lease), measured: Measured::default(), slot };
         let arrived = match job.lease.response.clone() {
             Some(stored) => Some((job, stored)),
@@ -80,7 +86,7 @@ impl<S: Store> Context<S> {
             }
             (failure, response) => {
                 let failure = failure.unwrap_or_else(no_answer);
-                self.pause_if_throttled(&failure).await;
+                self.pause_if_throttled(&failure, sent).await;
                 self.end(job, Event::FetchFailed(failure), response, None).await;
                 None
             }
@@ -117,12 +123,12 @@ impl<S: Store> Context<S> {
     }
 
     /// A 429 pauses the limit once, durably; it is the limit's concern, not the job's.
-    async fn pause_if_throttled(&self, failure: &Failure) {
+    async fn pause_if_throttled(&self, failure: &Failure, sent: Sent) {
         if failure.verdict != Verdict::Throttled {
             return;
         }
         let until_us = failure.not_before_us.unwrap_or_else(|| self.clock.now_us() + PAUSE_US);
-        for limit in self.dispenser.refused(until_us) {
+        for limit in self.dispenser.refused(sent, until_us) {
             if let Err(error) = self.store.pause_limit(&limit, until_us).await {
                 tracing::warn!(%error, limit = limit.name, "the pause is kept for this run only");
             }
@@ -153,7 +159,7 @@ impl<S: Store> Context<S> {
         self.pool.spawn(move || {
             let begun_us = clock.now_us();
             let seen = JobRef { id: lease.job, key: &lease.key, attempt: lease.attempt, request: &lease.request };
-            let output = process::run(&work, &response, seen);
+            let output = work.run(&response, seen);
             drop((company, solitude));
             // Nobody listens any more where the run has left.
             let _ = told.send((output, begun_us, clock.now_us()));
@@ -170,7 +176,7 @@ impl<S: Store> Context<S> {
             measured.started_at_us = Some(begun_us);
         }
         let (event, output) = match output {
-            Ok(json) => (Event::Processed, Some(Output { json, processor: self.work.version() })),
+            Ok(json) => (Event::Processed, Some(Output { json, processor: self.work.version().clone() })),
             Err(failure) => (Event::ProcessFailed(failure), None),
         };
         self.end(job, event, None, output).await;

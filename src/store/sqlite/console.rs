@@ -9,10 +9,10 @@ use std::time::Duration;
 use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection, Decode, Row, SqliteConnection, TypeInfo, ValueRef};
 
+use super::failed;
 use super::params::{self, Bound};
 use super::probe::{open_read_only, primary_code};
 use super::sandbox::{self, Budget, Refusal};
-use super::failed;
 use crate::near::nearest;
 use crate::store::StoreError;
 
@@ -48,7 +48,9 @@ pub enum QueryError {
         next: String,
     },
     /// It would do more than read.
-    #[error("only reading is allowed here ({message}): write one SELECT, VALUES, WITH .. SELECT, EXPLAIN or PRAGMA table_info(..)")]
+    #[error(
+        "only reading is allowed here ({message}): write one SELECT, VALUES, WITH .. SELECT, EXPLAIN or PRAGMA table_info(..)"
+    )]
     Refused {
         /// What SQLite said.
         message: String,
@@ -278,4 +280,3 @@ fn stopped(error: sqlx::Error, after: Duration) -> QueryError {
         _ => failed("read the rows")(error).into(),
     }
 }
-

@@ -145,9 +145,7 @@ extern "C" fn authorize(
     let allowed = match action {
         ffi::SQLITE_SELECT | ffi::SQLITE_READ | ffi::SQLITE_RECURSIVE => true,
         ffi::SQLITE_FUNCTION => second.is_some_and(|name| !is_in(&OUTSIDE, name)),
-        ffi::SQLITE_PRAGMA => first.is_some_and(|name| {
-            is_in(&PRAGMAS_ABOUT, name) || (bare && is_in(&PRAGMAS, name))
-        }),
+        ffi::SQLITE_PRAGMA => first.is_some_and(|name| is_in(&PRAGMAS_ABOUT, name) || (bare && is_in(&PRAGMAS, name))),
         _ => false,
     };
     if allowed { ffi::SQLITE_OK } else { ffi::SQLITE_DENY }

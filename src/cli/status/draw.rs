@@ -1,0 +1,216 @@
+//! The numbers as aligned text.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use haul::clock::{Micros, span};
+use haul::report::{LimitNow, Overview, Phase, Rate, Run, iso_8601};
+
+use crate::cli::terminal::{cut, visible};
+
+/// Width of what stands in front of each line.
+const LABEL: usize = 10;
+
+/// Draws everything there is to say, and the next command to type.
+pub(crate) fn overview(out: &mut impl Write, o: &Overview, db: &Path) -> io::Result<()> {
+    jobs(out, o)?;
+    run(out, o)?;
+    rates(out, o)?;
+    failures(out, o)?;
+    latency(out, o)?;
+    if let Some(next) = next(o) {
+        writeln!(out, "\nnext: {}", command(next, db))?;
+    }
+    Ok(())
+}
+
+fn line(out: &mut impl Write, label: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "{label:<LABEL$}{text}")
+}
+
+fn jobs(out: &mut impl Write, o: &Overview) -> io::Result<()> {
+    let j = &o.jobs;
+    let counted = [
+        (j.succeeded, "succeeded"),
+        (j.failed, "failed"),
+        (j.fetched, "fetched"),
+        (j.pending, "pending"),
+        (j.cancelled, "cancelled"),
+    ];
+    let states: Vec<_> =
+        counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", digits(*n))).collect();
+    let done = j.total - j.left();
+    let percent = if j.total == 0 { 0.0 } else { 100.0 * done as f64 / j.total as f64 };
+    line(out, "jobs", &format!("{} of {} done ({percent:.1} %)", digits(done), digits(j.total)))?;
+    if !states.is_empty() {
+        line(out, "", &states.join(", "))?;
+    }
+    if j.in_flight > 0 || j.retrying > 0 {
+        let held =
+            if o.run.as_ref().is_some_and(|run| run.phase == Phase::Running) { "in flight" } else { "interrupted" };
+        line(out, "", &format!("{} {held}, {} waiting for another try", digits(j.in_flight), digits(j.retrying)))?;
+    }
+    if j.rejected > 0 {
+        line(out, "", &format!("{} rows of the input made no job (table rejected)", digits(j.rejected)))?;
+    }
+    Ok(())
+}
+
+fn run(out: &mut impl Write, o: &Overview) -> io::Result<()> {
+    let Some(run) = &o.run else { return line(out, "run", "none yet") };
+    line(out, "run", &ran(run, o.at))?;
+    for limit in &o.limits {
+        line(out, "limit", &limited(limit, o.at))?;
+    }
+    Ok(())
+}
+
+fn ran(run: &Run, now: Micros) -> String {
+    let place = format!("pid {} on {}", run.pid, visible(&run.host));
+    let ago = |at: Micros| format!("{} ago", time(now - at));
+    match run.phase {
+        Phase::Running => format!("running for {}, {place}", time(now - run.started_at)),
+        Phase::Gone => format!("gone without a word: {place}, last heard of {}", ago(run.heartbeat_at)),
+        Phase::Ended => {
+            let outcome = run.outcome.as_deref().unwrap_or("ended");
+            let ended = run.ended_at.unwrap_or(run.heartbeat_at);
+            format!("{outcome} {} after {}, {place}", ago(ended), time(ended - run.started_at))
+        }
+    }
+}
+
+fn limited(limit: &LimitNow, now: Micros) -> String {
+    let name = visible(&limit.name);
+    match limit.paused_until {
+        Some(until) => format!("{name}, paused for {} more (until {})", time(until - now), iso_8601(until)),
+        None => name,
+    }
+}
+
+fn rates(out: &mut impl Write, o: &Overview) -> io::Result<()> {
+    for (label, rate) in [("requests", o.requests), ("results", o.results)] {
+        if rate.n > 0 {
+            line(out, label, &rated(rate))?;
+        }
+    }
+    if let Some(eta) = o.eta_s {
+        line(out, "time left", &format!("about {}", time((eta * 1e6) as Micros)))?;
+    }
+    Ok(())
+}
+
+fn rated(rate: Rate) -> String {
+    let mut text = format!("{} in this run", digits(rate.n));
+    if let Some(now) = rate.now_per_s {
+        text += &format!(", {now:.1}/s over the last minute");
+    }
+    if let Some(mean) = rate.mean_per_s {
+        text += &format!(", {mean:.1}/s on average");
+    }
+    text
+}
+
+fn failures(out: &mut impl Write, o: &Overview) -> io::Result<()> {
+    if o.failures.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{:<16} {:>9} {:>9}  example", "failures", "failed", "retrying")?;
+    for kind in &o.failures {
+        let message = cut(&visible(kind.example_message.as_deref().unwrap_or("")), 60);
+        let key = cut(&visible(kind.example_key.as_deref().unwrap_or("-")), 24);
+        let error_type = cut(&visible(&kind.error_type), 16);
+        writeln!(out, "{error_type:<16} {:>9} {:>9}  {key}: {message}", digits(kind.failed), digits(kind.retrying))?;
+    }
+    Ok(())
+}
+
+fn latency(out: &mut impl Write, o: &Overview) -> io::Result<()> {
+    if !o.latency.is_empty() {
+        writeln!(out, "\n{:<16} {:>9} {:>9} {:>9} {:>9} {:>9}", "milliseconds", "n", "p50", "p90", "p99", "max")?;
+    }
+    for s in &o.latency {
+        let stage = visible(&s.stage);
+        let [p50, p90, p99, max] = [s.p50_ms, s.p90_ms, s.p99_ms, s.max_ms].map(ms);
+        writeln!(out, "{stage:<16} {:>9} {p50:>9} {p90:>9} {p99:>9} {max:>9}", digits(s.n))?;
+    }
+    if let Some(sla) = &o.sla {
+        let deadline = sla.sla_ms.map_or_else(String::new, |sla_ms| format!(" of {} ms", ms(sla_ms)));
+        writeln!(out, "\nSLA{deadline}: {:.2} % in time, {} late", sla.percent, digits(sla.late))?;
+    }
+    Ok(())
+}
+
+/// The next command to type: what stands in the way first.
+fn next(o: &Overview) -> Option<&'static str> {
+    let running = o.run.as_ref().is_some_and(|run| run.phase == Phase::Running);
+    match () {
+        () if o.jobs.total == 0 && !running => Some("run INPUT --url TEMPLATE"),
+        () if running && !o.failures.is_empty() => Some("query 'SELECT * FROM failures'"),
+        () if running => None,
+        () if o.jobs.left() > 0 => Some("resume"),
+        () if o.jobs.failed > 0 => Some("retry"),
+        () => Some("export -o results.jsonl"),
+    }
+}
+
+/// A command for this database.
+fn command(verb: &str, db: &Path) -> String {
+    let path = visible(&db.display().to_string());
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@".contains(c);
+    match path.as_str() {
+        "haul.db" => format!("haul {verb}"),
+        _ if path.chars().all(plain) => format!("haul --db {path} {verb}"),
+        _ => format!("haul --db '{}' {verb}", path.replace('\'', r"'\''")),
+    }
+}
+
+/// `1,234,567`.
+fn digits(n: u64) -> String {
+    let plain = n.to_string();
+    let mut out = String::with_capacity(plain.len() + plain.len() / 3);
+    for (i, c) in plain.chars().enumerate() {
+        if i > 0 && (plain.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Two digits that say something are enough.
+fn ms(ms: f64) -> String {
+    if ms < 10.0 {
+        format!("{ms:.2}")
+    } else if ms < 100.0 {
+        format!("{ms:.1}")
+    } else {
+        format!("{ms:.0}")
+    }
+}
+
+/// Rounded as people do: seconds below an hour, then minutes.
+fn time(us: Micros) -> String {
+    let seconds = span(us).as_secs();
+    let rounded = if seconds < 3_600 { seconds } else { seconds - seconds % 60 };
+    humantime::format_duration(Duration::from_secs(rounded)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_easy_to_read() {
+        assert_eq!(["0", "999", "1,000", "1,234,567"].map(str::to_owned), [0, 999, 1_000, 1_234_567].map(digits));
+        assert_eq!([0.123, 85.23, 1234.5].map(ms), ["0.12", "85.2", "1234"].map(str::to_owned));
+        assert_eq!(time(3_725_900_000), "1h 2m");
+    }
+
+    #[test]
+    fn the_next_command_names_the_database_as_a_shell_takes_it() {
+        assert_eq!(command("resume", Path::new("haul.db")), "haul resume");
+        assert_eq!(command("resume", Path::new("a/b.db")), "haul --db a/b.db resume");
+        assert_eq!(command("resume", Path::new("it's.db")), r"haul --db 'it'\''s.db' resume");
+    }
+}

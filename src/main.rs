@@ -1,1 +1,5 @@
+//! The `haul` program.
+
+mod cli;
+
 fn main() {}

@@ -19,4 +19,5 @@ pub mod status;
 pub mod store;
 
 // The journey: one step, one file.
+pub mod pace;
 pub mod process;

@@ -198,7 +198,7 @@ impl Iterator for Plan<'_> {
             self.at_us = self.at_us.max(ring.next_us()?);
         }
         if let Some(even) = &mut self.even {
-            // Ends: a permit is due when GCRA says it is.
+            // Ends: each time refused is followed by a later one, and that one is due.
             while let Err(due_us) = even.take(self.at_us) {
                 self.at_us = due_us;
             }
@@ -209,3 +209,6 @@ impl Iterator for Plan<'_> {
         Some(self.at_us)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,7 @@ pub(crate) struct NothingThere(pub(crate) String);
 /// The exit that an error means.
 pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
-        if cause.is::<UsageError>() || cause.is::<haul::template::TemplateError>() {
+        if cause.is::<UsageError>() {
             return Exit::Usage;
         }
         if cause.is::<NothingThere>() {

@@ -175,7 +175,8 @@ impl Shown {
     }
 
     fn line(&mut self, now_us: Micros) -> String {
-        format!("{}/{} done  {}", self.done(), self.total, self.details(now_us))
+        let details = self.details(now_us);
+        format!("{}/{} done  {details}", self.done(), self.total)
     }
 
     fn details(&mut self, now_us: Micros) -> String {

@@ -73,6 +73,12 @@ impl Ring {
         }
     }
 
+    /// The request sent at `sent_us` may have left as late as `now_us`.
+    pub(super) fn delayed(&mut self, sent_us: Micros, now_us: Micros) {
+        self.remove(sent_us.saturating_add(self.jitter_us));
+        self.sent(now_us, 1);
+    }
+
     /// Doubles J, up to W, for what was `sent` and has not ended, and for all that is still to come. The new J, if it is new.
     pub(super) fn widen(&mut self, sent: impl Iterator<Item = Micros>, now_us: Micros) -> Option<Micros> {
         let old_us = self.jitter_us;

@@ -135,22 +135,21 @@ async fn answer(console: &mut Console, query: &Query<'_>, timeout: Duration, sha
     if shape == Shape::Table {
         return draw(console, query, timeout).await;
     }
-    let out = std::io::BufWriter::new(std::io::stdout());
-    let mut format = Format::new(shape, &query.columns, out);
-    let mut closed = format.begin();
-    if closed.is_ok() {
-        let each = |row: &[_]| format.row(row).map(ControlFlow::Continue);
-        closed = match console.run(query, timeout, each).await {
-            Err(QueryError::Output(e)) => Err(e),
-            // Rows that were there before it failed are still shown, and a JSON array stays one.
-            Err(other) => {
-                quiet_if_closed(format.end())?;
-                return Err(other);
-            }
-            Ok(()) => format.end(),
-        };
-    }
-    Ok(quiet_if_closed(closed)?)
+    let mut format = Format::new(shape, &query.columns, std::io::BufWriter::new(std::io::stdout()));
+    let outcome = match format.begin() {
+        Ok(()) => console.run(query, timeout, |row| format.row(row).map(ControlFlow::Continue)).await,
+        Err(e) => Err(e.into()),
+    };
+    let written = match outcome {
+        Ok(()) => format.end(),
+        Err(QueryError::Output(e)) => Err(e),
+        Err(other) => {
+            // The rows that came are shown, but a JSON array stays open: half an answer must not parse as a whole one.
+            quiet_if_closed(format.flush())?;
+            return Err(other);
+        }
+    };
+    Ok(quiet_if_closed(written)?)
 }
 
 async fn draw(console: &mut Console, query: &Query<'_>, timeout: Duration) -> Result<(), QueryError> {

@@ -218,6 +218,9 @@ impl Console {
     /// What was probably meant.
     async fn hint(&mut self, message: &str) -> Option<String> {
         let (kind, wrong) = message.split_once(": ")?;
+        if message.contains("string literal") {
+            return None; // SQLite knows better: text in double quotes
+        }
         let wrong = wrong.split(" - ").next().unwrap_or(wrong).trim_matches('"');
         let word = wrong.rsplit('.').next().unwrap_or(wrong);
         let known: Vec<String> = match kind {

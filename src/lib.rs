@@ -17,8 +17,16 @@ pub mod settings;
 pub mod status;
 
 // The store: the only place that knows SQL.
+pub mod lock;
 pub mod report;
 pub mod store;
 
-// The journey: one step, one file.
+// The journey: one step, one file; only the pipeline knows them all.
+pub mod claim;
+pub mod commit;
+pub mod fetch;
+pub mod pace;
+pub mod pipeline;
 pub mod process;
+pub mod progress;
+pub mod stop;

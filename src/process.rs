@@ -1,10 +1,23 @@
 //! The processing stage: what turns a response into a result.
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use serde::Serialize;
 
-use crate::attempt::Failure;
+use crate::attempt::{ErrorType, Failure, Verdict};
 use crate::request::Request;
 use crate::response::Response;
+
+mod bounds;
+mod jq;
+mod plain;
+mod pool;
+
+pub use jq::{Jq, JqError};
+pub use pool::{Pool, PoolError};
 
 /// What a processor sees of its job beside the response.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +35,7 @@ pub struct JobRef<'a> {
 /// Turns a response into a result. Synchronous: it runs on a CPU thread, and may take as long as it needs.
 ///
 /// The response is durable, or about to be, before this is called; a failure here never costs a second request.
-/// A panic is caught and fails its job as `process_panic`.
+/// A panic is caught and fails its job as `process_panic`. Closures of the same shape are processors.
 pub trait Processor: Send + Sync + 'static {
     /// The result, stored as JSON.
     type Output: Serialize;
@@ -38,3 +51,165 @@ pub trait Processor: Send + Sync + 'static {
         "custom".to_owned()
     }
 }
+
+impl<F, T> Processor for F
+where
+    F: Fn(&Response, JobRef<'_>) -> Result<T, Failure> + Send + Sync + 'static,
+    T: Serialize,
+{
+    type Output = T;
+
+    fn process(&self, response: &Response, job: JobRef<'_>) -> Result<T, Failure> {
+        self(response, job)
+    }
+}
+
+/// So that a processor may say `response.json()?`: a body of another shape fails its job for good.
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        refused(format!("the response is not what the processor expects: {error}"))
+    }
+}
+
+/// Any processor, with its output already written as JSON: what the pipeline runs.
+#[derive(Clone)]
+pub struct Work {
+    run: Arc<Run>,
+    version: Arc<str>,
+}
+
+/// The version of no processor.
+const NONE: &str = "none";
+
+type Run = dyn Fn(&Response, JobRef<'_>) -> Result<String, Failure> + Send + Sync;
+
+/// What is wrong with a `--process`.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkError {
+    /// The filter does not compile.
+    #[error(transparent)]
+    Jq(#[from] JqError),
+    /// The file of the filter cannot be read.
+    #[error("failed to read the jq filter {}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A program was named.
+    #[error("`cmd:` is not available yet; write `jq:EXPR` or `jq:@FILE`")]
+    Command,
+    /// Anything else.
+    #[error("`{0}` is no processor; write `jq:EXPR` or `jq:@FILE`")]
+    Unknown(String),
+}
+
+impl Work {
+    /// No processor: the result is the response as it is, its JSON word for word, else its text as a string, else its bytes
+    /// as `{"base64": ".."}`.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::new(NONE.to_owned(), |response, _| plain::result(response))
+    }
+
+    /// This processor.
+    #[must_use]
+    pub fn of(processor: impl Processor) -> Self {
+        Self::new(processor.version(), move |response, job| {
+            let output = processor.process(response, job)?;
+            serde_json::to_string(&output)
+                .map_err(|error| refused(format!("the result cannot be written as JSON: {error}")))
+        })
+    }
+
+    /// The processor that `--process` names: `jq:EXPR` or `jq:@FILE`. A file is read once, here.
+    ///
+    /// # Errors
+    /// When it names none, or one that does not compile.
+    pub fn from_setting(setting: &str) -> Result<Self, WorkError> {
+        let Some(expression) = setting.strip_prefix("jq:") else {
+            let command = setting.starts_with("cmd:");
+            return Err(if command { WorkError::Command } else { WorkError::Unknown(setting.to_owned()) });
+        };
+        let jq = match expression.trim_start().strip_prefix('@') {
+            // `@json` and `@base64 ".."` are filters themselves; a file of such a name is `@./json`.
+            Some(name) if !jq::is_format(name) => Jq::compile(&read(name.into())?)?,
+            _ => Jq::compile(expression)?,
+        };
+        Ok(jq.into())
+    }
+
+    /// Nothing of the user's is run.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        &*self.version == NONE
+    }
+
+    /// Name and version, as they stand in `results.processor`.
+    #[must_use]
+    pub fn version(&self) -> &Arc<str> {
+        &self.version
+    }
+
+    /// Makes the result of one job, as JSON. A panic fails this job and nothing else.
+    ///
+    /// The panic hook of the program still runs, and by default prints. A library must not replace it; a program that wants
+    /// silence can tell by the name of the thread, see [`Pool::THREAD_NAME`].
+    ///
+    /// # Errors
+    /// What the processor says, `process_panic` where it panicked.
+    pub fn run(&self, response: &Response, job: JobRef<'_>) -> Result<String, Failure> {
+        // What a panic leaves half-changed can only be the processor's own state, and that it must guard itself: it is
+        // called from many threads.
+        catch_unwind(AssertUnwindSafe(|| (self.run)(response, job))).unwrap_or_else(|payload| Err(panicked(payload)))
+    }
+
+    fn new(
+        version: String,
+        run: impl Fn(&Response, JobRef<'_>) -> Result<String, Failure> + Send + Sync + 'static,
+    ) -> Self {
+        Self { run: Arc::new(run), version: version.into() }
+    }
+}
+
+impl From<Jq> for Work {
+    fn from(jq: Jq) -> Self {
+        Self::new(jq.version().to_owned(), move |response, job| jq.run(response, job))
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Work").field(&self.version).finish()
+    }
+}
+
+fn read(path: PathBuf) -> Result<String, WorkError> {
+    std::fs::read_to_string(&path).map_err(|source| WorkError::File { path, source })
+}
+
+/// The failure of a processor that does not want this response.
+fn refused(message: impl Into<String>) -> Failure {
+    Failure::new(ErrorType::PROCESS_ERROR, Verdict::Permanent, bounds::cut(message.into()))
+}
+
+fn panicked(payload: Box<dyn std::any::Any + Send>) -> Failure {
+    let message = match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => match payload.downcast::<&'static str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(payload) => {
+                // Any type may panic again when it is dropped; a few leaked bytes are better than a lost thread.
+                std::mem::forget(payload);
+                "it panicked without a message".to_owned()
+            }
+        },
+    };
+    Failure::new(ErrorType::PROCESS_PANIC, Verdict::Permanent, bounds::cut(message))
+}
+
+#[cfg(test)]
+mod tests;

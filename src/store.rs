@@ -14,6 +14,8 @@ use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::response::Response;
 
+pub mod memory;
+
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -54,7 +56,7 @@ pub enum StoreError {
     #[error("failed to {doing}")]
     Database {
         /// The verb.
-        doing: &'static str,
+        doing: String,
         /// What the database said.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
@@ -81,7 +83,7 @@ pub struct Lease {
 }
 
 /// How much a claim may take.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Want {
     /// At most so many jobs in all: the free slots.
     pub slots: usize,
@@ -146,10 +148,12 @@ pub struct Recovered {
     pub interrupted: u64,
     /// Jobs given up as poison.
     pub poisoned: u64,
+    /// Made with the database, part of every Idempotency-Key.
+    pub database_id: String,
     /// Permits that may still count, by name of their limit.
     pub spends: Vec<Spend>,
-    /// By name of their limit: not before this time.
-    pub paused_until_us: Vec<(String, Micros)>,
+    /// The limits as they stand, jitter grown by earlier runs included, each with the time before which nothing is sent.
+    pub limits: Vec<(Limit, Micros)>,
 }
 
 /// What may have changed from outside while a run goes.

@@ -133,7 +133,7 @@ CREATE TABLE limits (
 CREATE TABLE spends (
     limit_name TEXT NOT NULL REFERENCES limits (name) ON DELETE CASCADE,
     until_us   INTEGER NOT NULL,                                -- void after this time
-    permits    INTEGER NOT NULL CHECK (permits > 0),
+    permits    INTEGER NOT NULL CHECK (permits >= 0),           -- unused ones are given back
     PRIMARY KEY (limit_name, until_us)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,17 +1,391 @@
-//! The store in one SQLite file.
+//! The store on SQLite: one connection that writes, one constant statement a batch and table, one file a statement.
 
 pub mod console;
+mod open;
 mod overview;
+mod pack;
 mod params;
 mod probe;
 mod sandbox;
 
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{Connection, Row};
+use tokio::sync::{Mutex, MutexGuard};
+
 pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
 
-use crate::store::StoreError;
+use super::*;
+use crate::job::{self, Event, RetryRules};
+use crate::settings::Durability;
 
-/// What SQLite said, under the name of what was being done.
-fn failed(doing: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
-    move |source| StoreError::Database { doing, source: Box::new(source) }
+/// Takes the write lock at once: a transaction that begins by reading and turns writer gets SQLITE_BUSY instead of waiting.
+const IMMEDIATE: &str = "BEGIN IMMEDIATE";
+
+type Inner<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// A haul database in a file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Mutex<Writer>,
+}
+
+#[derive(Debug)]
+struct Writer {
+    connection: SqliteConnection,
+    data_version: i64,
+}
+
+impl SqliteStore {
+    /// Opens the database, bringing its schema up to date; creates it where `create` says so.
+    ///
+    /// # Errors
+    /// Where there is none, it belongs to another program or a newer haul (it is not touched then), or the disk fails.
+    pub async fn open(path: &Path, durability: Durability, create: bool) -> Result<Self, StoreError> {
+        let connection = open::writer(path, durability, create).await?;
+        Ok(Self { writer: Mutex::new(Writer { connection, data_version: 0 }) })
+    }
+
+    /// Closes the database; the last process to do so tidies the write-ahead log away.
+    ///
+    /// # Errors
+    /// Where the disk fails; nothing is lost.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.writer.into_inner().connection.close().await.map_err(failed("close the database"))
+    }
+
+    async fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().await
+    }
+}
+
+fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl FnOnce(E) -> StoreError {
+    move |source| StoreError::Database { doing: doing.to_owned(), source: source.into() }
+}
+
+/// `execute!(connection, "verb.sql", bound..)`: runs the statement in that file.
+macro_rules! execute {
+    ($connection:expr, $file:literal $(, $bound:expr)*) => {
+        sqlx::query(include_str!(concat!("sqlite/", $file)))$(.bind($bound))*.execute(&mut *$connection).await?
+    };
+}
+
+/// `rows!(connection, "verb.sql", bound..)`: all rows of the statement in that file; only where they are few.
+macro_rules! rows {
+    ($connection:expr, $file:literal $(, $bound:expr)*) => {
+        sqlx::query(include_str!(concat!("sqlite/", $file)))$(.bind($bound))*.fetch_all(&mut *$connection).await?
+    };
+}
+
+/// `scalar!(connection, "verb.sql", bound..)`: the one value that the statement in that file gives.
+macro_rules! scalar {
+    ($connection:expr, $file:literal $(, $bound:expr)*) => {
+        sqlx::query_scalar(include_str!(concat!("sqlite/", $file)))$(.bind($bound))*.fetch_one(&mut *$connection).await?
+    };
+}
+
+/// `write_tx!(store, "what is done", |tx| ..)`: one transaction, whole or not at all. Never cancelled: see [`Store`].
+macro_rules! write_tx {
+    ($store:expr, $doing:literal, |$tx:ident| $work:expr) => {{
+        let mut writer = $store.writer().await;
+        let work = async {
+            let mut $tx = writer.connection.begin_with(IMMEDIATE).await?;
+            let done: Inner<_> = async { Ok($work) }.await;
+            let done = done?;
+            $tx.commit().await?;
+            Ok(done)
+        };
+        let done: Inner<_> = work.await;
+        done.map_err(failed($doing))
+    }};
+}
+
+impl Store for SqliteStore {
+    async fn begin_import(&self, source: &str, now_us: Micros) -> Done<i64> {
+        write_tx!(self, "begin the import", |tx| {
+            execute!(tx, "begin_import.sql", source, now_us).last_insert_rowid()
+        })
+    }
+
+    async fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
+        let packed = pack::new_jobs(&chunk.jobs);
+        write_tx!(self, "import rows", |tx| {
+            let last: i64 = scalar!(tx, "last_job.sql");
+            let added = execute!(tx, "import_jobs.sql", &packed.rows, last, import, now_us).rows_affected();
+            let mut rejects: Vec<_> =
+                chunk.rejects.iter().map(|r| (r.line, r.reason.clone(), r.text.clone())).collect();
+            if added > 0 {
+                execute!(tx, "import_requests.sql", &packed.rows, last, &packed.blob);
+                execute!(tx, "write_counts.sql", pack::added(added));
+            }
+            if added < chunk.jobs.len() as u64 {
+                for row in rows!(tx, "import_conflicts.sql", &packed.rows, last, &packed.blob) {
+                    let (index, other): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+                    let job = &chunk.jobs[usize::try_from(index)?];
+                    rejects.push((job.line, conflict(&job.key, other), job.request.url.chars().take(1000).collect()));
+                }
+            }
+            if !rejects.is_empty() {
+                execute!(tx, "reject.sql", pack::array(&rejects), import);
+            }
+            let rejected = rejects.len() as u64;
+            let rows = (chunk.jobs.len() + chunk.rejects.len()) as u64;
+            execute!(tx, "count_import.sql", import, rows as i64, added as i64, rejected as i64);
+            Imported { added, known: rows - added - rejected, rejected }
+        })
+    }
+
+    async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
+        write_tx!(self, "begin the run", |tx| {
+            let mut found = free_dead_leases(&mut tx, now_us).await?;
+            execute!(tx, "end_dead_runs.sql", now_us);
+            let begun = execute!(tx, "begin_run.sql", now_us, &run.host, run.pid, &run.version, &run.settings);
+            found.run = begun.last_insert_rowid();
+            found.database_id = scalar!(tx, "database_id.sql");
+            let limits: Vec<_> = run.limits.iter().map(|l| (&l.name, l.permits, l.window_us, l.jitter_us)).collect();
+            let limits = pack::array(&limits);
+            execute!(tx, "drop_limits.sql", &limits);
+            execute!(tx, "write_limits.sql", &limits);
+            execute!(tx, "forget_spends.sql", now_us);
+            for row in rows!(tx, "spends.sql", now_us) {
+                let (limit, until_us, permits) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+                found.spends.push(Spend { limit, until_us, permits });
+            }
+            for row in rows!(tx, "limits.sql") {
+                let limit = Limit {
+                    name: row.try_get(0)?,
+                    permits: row.try_get(1)?,
+                    window_us: row.try_get(2)?,
+                    jitter_us: row.try_get(3)?,
+                };
+                found.limits.push((limit, row.try_get(4)?));
+            }
+            found
+        })
+    }
+
+    async fn claim(&self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Done<Vec<Lease>> {
+        let requests = want.requests.min(want.slots) as i64;
+        write_tx!(self, "claim jobs", |tx| {
+            let claimed = rows!(tx, "claim.sql", run, now_us, want.slots as i64, requests);
+            let mut leases = claimed.iter().map(lease).collect::<Inner<Vec<_>>>()?;
+            // RETURNING gives no order; ids are in import order, and what is fetched goes first.
+            leases.sort_by_key(|lease| (lease.standing.state != State::Fetched, lease.job));
+            let asking = leases.partition_point(|lease| lease.standing.state == State::Fetched);
+            let (fetched, pending) = leases.split_at_mut(asking);
+            if !pending.is_empty() && !spends.is_empty() {
+                execute!(tx, "spend.sql", pack::spends(&spends[..pending.len().min(spends.len())]));
+            }
+            if !fetched.is_empty() {
+                let ids = pack::array(&fetched.iter().map(|lease| lease.job).collect::<Vec<_>>());
+                for row in rows!(tx, "claimed_responses.sql", ids) {
+                    let job: i64 = row.try_get(0)?;
+                    if let Ok(at) = fetched.binary_search_by_key(&job, |lease| lease.job) {
+                        fetched[at].response = Some(Arc::new(response(&row)?));
+                    }
+                }
+            }
+            if !leases.is_empty() {
+                read_requests(&mut tx, &mut leases).await?;
+            }
+            leases
+        })
+    }
+
+    async fn commit(&self, run: i64, batch: &[WriteBack], minutes: &Minutes, now_us: Micros) -> Done<Committed> {
+        let fence = pack::array(&batch.iter().map(|write| (write.job, write.attempt)).collect::<Vec<_>>());
+        write_tx!(self, "write outcomes back", |tx| {
+            let standing: String = scalar!(tx, "fence.sql", fence, run);
+            let standing: Vec<&str> = serde_json::from_str(&standing)?;
+            let stale = (0..batch.len()).filter(|&i| standing[i].is_empty()).collect();
+            let (batch, from): (Vec<_>, Vec<_>) = batch.iter().zip(standing).filter(|(_, s)| !s.is_empty()).unzip();
+            write_back(&mut tx, run, &batch, &from, now_us).await?;
+            if !minutes.0.is_empty() {
+                execute!(tx, "write_minutes.sql", pack::minutes(minutes));
+            }
+            Committed { stale }
+        })
+    }
+
+    async fn release(&self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) -> Done<()> {
+        write_tx!(self, "give leases back", |tx| {
+            execute!(tx, "release.sql", pack::array(&leases), run);
+            if !spends.is_empty() {
+                execute!(tx, "unspend.sql", pack::spends(spends));
+            }
+        })
+    }
+
+    async fn accuse(&self, run: i64, job: i64, attempt: u32) -> Done<bool> {
+        write_tx!(self, "note that a suspect is processed", |tx| {
+            execute!(tx, "accuse.sql", job, attempt, run).rows_affected() == 1
+        })
+    }
+
+    async fn next_due(&self) -> Done<Option<Micros>> {
+        let connection = &mut self.writer().await.connection;
+        let read = async { Ok(scalar!(connection, "next_due.sql")) };
+        read.await.map_err(failed::<sqlx::Error>("look for the next job"))
+    }
+
+    async fn pause_limit(&self, limit: &Limit, until_us: Micros) -> Done<()> {
+        write_tx!(self, "pause the limit", |tx| {
+            execute!(tx, "pause_limit.sql", &limit.name, until_us, limit.jitter_us);
+        })
+    }
+
+    async fn look(&self, run: i64, beat: Option<Micros>) -> Done<Look> {
+        let Writer { connection, data_version } = &mut *self.writer().await;
+        let read = async {
+            let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
+            let changed = std::mem::replace(data_version, version) != version;
+            let mut stop = false;
+            if changed {
+                let control: Option<String> = scalar!(connection, "control.sql", run);
+                stop = control.as_deref() == Some("stop");
+            }
+            if let Some(now_us) = beat {
+                execute!(connection, "heartbeat.sql", run, now_us);
+                execute!(connection, "forget_spends.sql", now_us);
+            }
+            Ok(Look { changed, stop })
+        };
+        read.await.map_err(failed::<sqlx::Error>("look at the database"))
+    }
+
+    async fn end(&self, run: i64, outcome: RunOutcome, now_us: Micros) -> Done<()> {
+        write_tx!(self, "end the run", |tx| {
+            execute!(tx, "end_run.sql", run, now_us, outcome.as_str());
+        })
+    }
+
+    async fn settings(&self) -> Done<Option<String>> {
+        let connection = &mut self.writer().await.connection;
+        let read = async { Ok(rows!(connection, "settings.sql").first().map(|row| row.try_get(0)).transpose()?) };
+        read.await.map_err(failed::<sqlx::Error>("read the settings of the last run"))
+    }
+
+    async fn counts(&self) -> Done<Counts> {
+        let connection = &mut self.writer().await.connection;
+        let read = async {
+            let rows = rows!(connection, "counts.sql");
+            rows.iter().map(count).collect::<Inner<Counts>>()
+        };
+        read.await.map_err(failed("count the jobs"))
+    }
+}
+
+/// Writes what has passed the fence, and moves the counts along.
+async fn write_back(
+    tx: &mut SqliteConnection,
+    run: i64,
+    batch: &[&WriteBack],
+    from: &[&str],
+    now_us: Micros,
+) -> Inner<()> {
+    execute!(tx, "write_jobs.sql", pack::jobs(batch, run, now_us));
+    execute!(tx, "write_attempts.sql", pack::attempts(batch), run);
+    if batch.iter().any(|write| write.response.is_some()) {
+        let packed = pack::responses(batch);
+        execute!(tx, "write_responses.sql", packed.rows, packed.blob);
+    }
+    if batch.iter().any(|write| write.output.is_some()) {
+        let packed = pack::results(batch);
+        execute!(tx, "write_results.sql", packed.rows, packed.blob, now_us);
+    }
+    execute!(tx, "write_counts.sql", pack::counts(batch, from));
+    Ok(())
+}
+
+/// Frees what dead runs held, each job by the rule of [`job::next`], and notes the attempts they lost.
+async fn free_dead_leases(tx: &mut SqliteConnection, now_us: Micros) -> Inner<Recovered> {
+    // Rules of retries do not matter here: an interruption is no failure of the job.
+    let rules = RetryRules { max_attempts: 1, backoff: crate::backoff::Backoff::default(), seed: 0 };
+    execute!(tx, "note_interrupted.sql");
+    let mut from = Vec::new();
+    let mut batch = Vec::new();
+    for row in rows!(tx, "leased.sql") {
+        let (job, attempt) = (row.try_get(0)?, row.try_get(1)?);
+        let standing = standing(&row, 2)?;
+        let error_type: Option<String> = row.try_get(6)?;
+        from.push(format!("{} {}", standing.state.as_str(), error_type.unwrap_or_default()));
+        let next = job::next(standing, &Event::Interrupted, &rules, job, attempt, now_us);
+        batch.push(WriteBack { job, attempt, next, measured: Measured::default(), response: None, output: None });
+    }
+    let freed: Vec<_> = batch.iter().collect();
+    let poisoned = freed.iter().filter(|write| write.next.standing.state == State::Failed).count() as u64;
+    if !freed.is_empty() {
+        execute!(tx, "write_jobs.sql", pack::jobs(&freed, 0, now_us));
+        execute!(tx, "write_counts.sql", pack::counts(&freed, &from.iter().map(String::as_str).collect::<Vec<_>>()));
+    }
+    Ok(Recovered { interrupted: freed.len() as u64 - poisoned, poisoned, ..Recovered::default() })
+}
+
+async fn read_requests(tx: &mut SqliteConnection, leases: &mut [Lease]) -> Inner<()> {
+    let ids = pack::array(&leases.iter().map(|lease| lease.job).collect::<Vec<_>>());
+    // In the order of the ids given, which is the order of the leases: the array drives the join.
+    let rows = rows!(tx, "claimed_requests.sql", ids);
+    if rows.len() != leases.len() {
+        return Err(format!("{} claimed jobs have {} requests", leases.len(), rows.len()).into());
+    }
+    for (lease, row) in leases.iter_mut().zip(rows) {
+        lease.request = Request {
+            method: row.try_get(1)?,
+            url: row.try_get(2)?,
+            headers: serde_json::from_str(row.try_get(3)?)?,
+            body: row.try_get::<Option<Vec<u8>>, _>(4)?.map(Bytes::from),
+            row: serde_json::from_str(row.try_get(5)?)?,
+        };
+    }
+    Ok(())
+}
+
+/// A row of `claim.sql`; request and response come in statements of their own.
+fn lease(row: &SqliteRow) -> Inner<Lease> {
+    Ok(Lease {
+        job: row.try_get(0)?,
+        attempt: row.try_get(1)?,
+        key: row.try_get(2)?,
+        standing: standing(row, 3)?,
+        suspect: row.try_get::<Option<bool>, _>(7)?.unwrap_or(false),
+        request: Request::default(),
+        response: None,
+    })
+}
+
+/// Four columns from `at` on: state, failures, generation, crashes.
+fn standing(row: &SqliteRow, at: usize) -> Inner<Standing> {
+    Ok(Standing {
+        state: state(row.try_get(at)?)?,
+        failures: row.try_get(at + 1)?,
+        generation: row.try_get(at + 2)?,
+        crashes: row.try_get(at + 3)?,
+    })
+}
+
+fn state(name: &str) -> Inner<State> {
+    State::parse(name).ok_or_else(|| format!("`{name}` is no state of a job").into())
+}
+
+fn response(row: &SqliteRow) -> Inner<Response> {
+    Ok(Response {
+        status_code: row.try_get(1)?,
+        headers: serde_json::from_str(row.try_get(2)?)?,
+        body: Bytes::from(row.try_get::<Vec<u8>, _>(3)?),
+        fetched_at_us: row.try_get(4)?,
+    })
+}
+
+fn count(row: &SqliteRow) -> Inner<((State, Option<ErrorType>), u64)> {
+    let error_type: String = row.try_get(1)?;
+    let error_type = Some(error_type).filter(|t| !t.is_empty()).map(ErrorType::stored);
+    Ok(((state(row.try_get(0)?)?, error_type), u64::try_from(row.try_get::<i64, _>(2)?)?))
+}
+
+fn conflict(key: &str, other: i64) -> String {
+    format!("key `{key}` is known with another request (job {other}); give this row another key")
 }

@@ -7,22 +7,50 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Row, SqliteConnection};
 
 use super::failed;
+pub use super::open::SCHEMA_VERSION;
 use crate::store::StoreError;
 
 /// `PRAGMA application_id` of our files: "haul".
 pub const APPLICATION_ID: i64 = 0x6861_756c;
 
-/// `PRAGMA user_version` after the last migration.
-pub const SCHEMA_VERSION: i64 = 2;
-
 /// Rows that SQLite may work ahead. Few: each may hold a body of 10 MiB.
 const ROWS_AHEAD: usize = 16;
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing.
+    Absent,
+    /// A database without content: its creation was cut off.
+    Empty,
+    /// One of ours.
+    Ours {
+        /// Of its schema.
+        version: i64,
+    },
+}
+
+/// Looks without writing: sqlx's migrator and the WAL pragma would both change a foreign file.
+pub(super) async fn look(path: &Path) -> Result<Found, StoreError> {
+    match std::fs::metadata(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Found::Absent),
+        Ok(found) if found.is_file() && found.len() == 0 => Ok(Found::Empty),
+        _ => Ok(open(path).await?.1),
+    }
+}
 
 /// A connection that cannot write, also while a run is going. Creates no database, and touches none that is not ours.
 ///
 /// # Errors
 /// [`StoreError::Missing`], [`StoreError::Foreign`], [`StoreError::Newer`], or what kept SQLite from reading it.
 pub async fn open_read_only(path: &Path) -> Result<SqliteConnection, StoreError> {
+    match open(path).await? {
+        (conn, Found::Ours { .. }) => Ok(conn),
+        _ => Err(StoreError::Foreign { path: path.display().to_string(), reason: "it is empty".to_owned() }),
+    }
+}
+
+async fn open(path: &Path) -> Result<(SqliteConnection, Found), StoreError> {
     let file = existing(path)?;
     let options = options(&file);
     let mut conn = options.connect().await.map_err(failed("open the database"))?;
@@ -33,8 +61,8 @@ pub async fn open_read_only(path: &Path) -> Result<SqliteConnection, StoreError>
         conn = options.immutable(true).connect().await.map_err(failed("open the database"))?;
         header = read_header(&mut conn).await;
     }
-    check(path, header)?;
-    Ok(conn)
+    let found = check(path, header)?;
+    Ok((conn, found))
 }
 
 /// The path in a form that SQLite takes for a file: `file:x` or `:memory:` would mean something else.
@@ -61,22 +89,26 @@ fn options(file: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn read_header(conn: &mut SqliteConnection) -> Result<(i64, i64), sqlx::Error> {
+/// Application, version, number of tables and views.
+type Header = (i64, i64, i64);
+
+async fn read_header(conn: &mut SqliteConnection) -> Result<Header, sqlx::Error> {
     let row = sqlx::query(include_str!("header.sql")).fetch_one(conn).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
+    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }
 
-fn check(path: &Path, header: Result<(i64, i64), sqlx::Error>) -> Result<(), StoreError> {
+fn check(path: &Path, header: Result<Header, sqlx::Error>) -> Result<Found, StoreError> {
     let path = path.display().to_string();
     match header {
         Err(e) if primary_code(&e) == Some(libsqlite3_sys::SQLITE_NOTADB) => {
             Err(StoreError::Foreign { path, reason: "it is no SQLite database".to_owned() })
         }
         Err(e) => Err(failed("read the database")(e)),
-        Ok((APPLICATION_ID, found)) if found > SCHEMA_VERSION => {
+        Ok((APPLICATION_ID, found, _)) if found > SCHEMA_VERSION => {
             Err(StoreError::Newer { path, found, known: SCHEMA_VERSION })
         }
-        Ok((APPLICATION_ID, _)) => Ok(()),
+        Ok((APPLICATION_ID, version, _)) => Ok(Found::Ours { version }),
+        Ok((0, 0, 0)) => Ok(Found::Empty),
         Ok(_) => Err(StoreError::Foreign { path, reason: "it is another program's SQLite database".to_owned() }),
     }
 }

@@ -1,0 +1,89 @@
+//! When to claim, and how much: pure decisions.
+
+use crate::clock::Micros;
+use crate::store::Want;
+
+/// Permits are taken together with their jobs as far ahead as this.
+pub const HORIZON_US: Micros = 100_000;
+
+/// A claim begins so long before its first permit falls due: the time its transaction may take.
+pub const LEAD_US: Micros = 25_000;
+
+/// Most jobs of one claim: a bound on a transaction, not a target.
+pub const MOST: usize = 1_000;
+
+/// What a claim depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// Slots free, and jobs that this run may still begin: the lesser of both.
+    pub free: usize,
+    /// When the next permits fall due, as forecast; `None` = there is no limit.
+    pub due_us: Option<&'a [Micros]>,
+    /// Fetched jobs may be waiting, which need no permit.
+    pub fetched: bool,
+    /// No job has work left before this time, as far as known.
+    pub idle_until_us: Micros,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// Claim, now.
+    Claim(Want),
+    /// Nothing before this time, unless something happens: a slot comes free, jobs are added, the run is stopped.
+    Wait(Micros),
+}
+
+/// Claim late: only what has a slot, and whose permit falls due within [`HORIZON_US`].
+#[must_use]
+pub fn plan(situation: &Situation<'_>, now_us: Micros) -> Plan {
+    let slots = situation.free.min(MOST);
+    if slots == 0 {
+        return Plan::Wait(Micros::MAX);
+    }
+    if situation.idle_until_us > now_us {
+        return Plan::Wait(situation.idle_until_us);
+    }
+    let Some(due_us) = situation.due_us else { return Plan::Claim(Want { slots, requests: slots }) };
+    let requests = due_us.iter().take_while(|due| **due <= now_us + HORIZON_US).count().min(slots);
+    match due_us.first() {
+        Some(first) if *first <= now_us + LEAD_US => Plan::Claim(Want { slots, requests }),
+        _ if situation.fetched => Plan::Claim(Want { slots, requests: 0 }),
+        Some(first) => Plan::Wait(first - LEAD_US),
+        // Those that wait already have the permits of the next while; the forecast begins behind them.
+        None => Plan::Wait(now_us + LEAD_US),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FREE: Situation<'_> = Situation { free: 8, due_us: None, fetched: false, idle_until_us: 0 };
+
+    #[test]
+    fn without_a_limit_every_free_slot_is_filled() {
+        assert_eq!(plan(&FREE, 5), Plan::Claim(Want { slots: 8, requests: 8 }));
+        assert_eq!(plan(&Situation { free: 0, ..FREE }, 5), Plan::Wait(Micros::MAX));
+    }
+
+    #[test]
+    fn permits_are_taken_as_far_as_the_horizon_once_the_first_is_near() {
+        let due = [20_000, 70_000, 120_000];
+        assert_eq!(plan(&Situation { due_us: Some(&due), ..FREE }, 0), Plan::Claim(Want { slots: 8, requests: 2 }));
+        assert_eq!(plan(&Situation { due_us: Some(&due[1..]), ..FREE }, 0), Plan::Wait(45_000));
+    }
+
+    #[test]
+    fn fetched_jobs_wait_for_no_permit() {
+        let due = [9_000_000];
+        let situation = Situation { due_us: Some(&due), fetched: true, ..FREE };
+        assert_eq!(plan(&situation, 0), Plan::Claim(Want { slots: 8, requests: 0 }));
+    }
+
+    #[test]
+    fn an_idle_table_is_left_alone_until_a_job_falls_due() {
+        assert_eq!(plan(&Situation { idle_until_us: 77, ..FREE }, 5), Plan::Wait(77));
+        assert!(matches!(plan(&Situation { idle_until_us: 77, ..FREE }, 77), Plan::Claim(_)));
+    }
+}

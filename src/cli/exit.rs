@@ -1,0 +1,72 @@
+//! Exit codes, and which error has which.
+
+use haul::lock::LockError;
+use haul::store::StoreError;
+
+/// How the program ends. The numbers are a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything due is done and succeeded.
+    Done,
+    /// The tool failed; nothing is lost, run again.
+    Failed,
+    /// Usage or configuration.
+    Usage,
+    /// Drained, but some jobs failed for good.
+    SomeFailed,
+    /// No database, or no job in it.
+    NothingThere,
+    /// Another run holds this database.
+    Held,
+    /// Some input rows were rejected.
+    Rejected,
+    /// Stopped on purpose; work remains.
+    Stopped,
+    /// Interrupted by this signal, cleanly.
+    Signal(u8),
+}
+
+impl Exit {
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::SomeFailed => 3,
+            Self::NothingThere => 4,
+            Self::Held => 6,
+            Self::Rejected => 65,
+            Self::Stopped => 75,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// What the user wrote cannot be done; exit 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// There is no job to work on; exit 4.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NothingThere(pub(crate) String);
+
+/// The exit that an error means.
+pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
+    for cause in error.chain() {
+        if cause.is::<UsageError>() || cause.is::<haul::template::TemplateError>() {
+            return Exit::Usage;
+        }
+        if cause.is::<NothingThere>() {
+            return Exit::NothingThere;
+        }
+        match (cause.downcast_ref(), cause.downcast_ref()) {
+            (Some(LockError::Held { .. }), _) => return Exit::Held,
+            (_, Some(StoreError::Missing { .. })) => return Exit::NothingThere,
+            _ => {}
+        }
+    }
+    Exit::Failed
+}

@@ -1,0 +1,208 @@
+//! The flags of `run` that are remembered, laid over what the last run was told.
+
+use std::time::Duration;
+
+use clap::Args;
+use haul::backoff::Backoff;
+use haul::limit::Limit;
+use haul::settings::{Durability, Settings};
+use haul::status::StatusSet;
+
+use super::exit::UsageError;
+
+/// How rows become requests.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Requests")]
+pub(crate) struct RequestFlags {
+    /// URL of each request, a template over the row's columns: 'https://x/{{ id }}'
+    #[arg(long, value_name = "TEMPLATE")]
+    url: Option<String>,
+    /// HTTP method [default: GET, with a body POST]
+    #[arg(short = 'X', long = "method", value_name = "METHOD")]
+    method: Option<String>,
+    /// A header, 'Name: value', a template; repeatable
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    headers: Vec<String>,
+    /// A text body, a template; @FILE reads it from a file
+    #[arg(short = 'd', long = "data", value_name = "BODY|@FILE", conflicts_with = "json_body")]
+    body: Option<String>,
+    /// A JSON body, a template in which each {{ value }} is written as JSON; @FILE reads it from a file
+    #[arg(long, value_name = "BODY|@FILE")]
+    json_body: Option<String>,
+    /// Identity of each job, a template [default: hash of the request]
+    #[arg(long, value_name = "TEMPLATE")]
+    key: Option<String>,
+}
+
+impl RequestFlags {
+    /// Lays what is given over `settings`.
+    pub(crate) fn apply(self, settings: &mut Settings) -> anyhow::Result<()> {
+        let template = &mut settings.template;
+        let (body, json_body) = (self.body.map(text).transpose()?, self.json_body.map(text).transpose()?);
+        if body.is_some() || json_body.is_some() {
+            (template.body, template.json_body) = (body, json_body);
+        }
+        template.url = self.url.or_else(|| template.url.take());
+        template.method = self.method.or_else(|| template.method.take());
+        template.key = self.key.or_else(|| template.key.take());
+        if !self.headers.is_empty() {
+            template.headers = self.headers;
+        }
+        Ok(())
+    }
+}
+
+/// How jobs are worked on.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Pace, processing and retries")]
+pub(crate) struct WorkFlags {
+    /// Rate limit: 20/s, 600/m, 100/10s, 10000/d; repeatable, all hold at once [default: none]
+    #[arg(short, long, value_name = "N/TIME", env = "HAUL_RATE", value_delimiter = ',')]
+    rate: Vec<Limit>,
+    /// Spread between sending and arriving, J of the rate rule [default: 20ms]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    jitter: Option<Duration>,
+    /// Jobs in flight at most: what a crash may cost [default: 64]
+    #[arg(short, long, value_name = "N", env = "HAUL_CONCURRENCY", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    concurrency: Option<u32>,
+    /// CPU threads [default: one a core]
+    #[arg(long, value_name = "N", env = "HAUL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// What is run on each response: 'jq:EXPR' or 'jq:@FILE'; 'none' = keep the response as it is
+    #[arg(long, value_name = "PROCESSOR")]
+    process: Option<String>,
+    /// Deadline from sending to result; late results are kept, and counted
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    sla: Option<Duration>,
+    /// From sending to the last byte of the body [default: 60s]
+    #[arg(long, value_name = "TIME", env = "HAUL_TIMEOUT", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+    /// To an open connection [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    connect_timeout: Option<Duration>,
+    /// How long a stop waits for what is in flight [default: timeout + process timeout + 1s]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    grace: Option<Duration>,
+    /// Largest body, after decompression: 512KiB, 10MiB [default: 10MiB]
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    max_body: Option<u64>,
+    /// Status codes that count as success [default: 2xx]
+    #[arg(long, value_name = "CODES")]
+    success: Option<StatusSet>,
+    /// What is tried again [default: 408,425,429,5xx,timeout,connect,dns,body_truncated]
+    #[arg(long, value_name = "CODES|TYPES")]
+    retry_on: Option<StatusSet>,
+    /// Failures after which a job is given up [default: 5]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    max_attempts: Option<u32>,
+    /// First and longest wait between tries; the wait is a random part of it [default: 250ms..60s]
+    #[arg(long, value_name = "MIN..MAX", value_parser = backoff)]
+    backoff: Option<Backoff>,
+    /// What a commit survives [default: power-loss]
+    #[arg(long, value_name = "LEVEL", env = "HAUL_DURABILITY", value_parser = durability)]
+    durability: Option<Durability>,
+}
+
+impl WorkFlags {
+    /// Lays what is given over `settings`.
+    pub(crate) fn apply(self, settings: &mut Settings) -> Result<(), UsageError> {
+        fn lay<T>(over: &mut T, given: Option<T>) {
+            if let Some(given) = given {
+                *over = given;
+            }
+        }
+        if !self.rate.is_empty() {
+            settings.limits = self.rate; // a given rate replaces the whole set
+        }
+        if let Some(jitter) = self.jitter {
+            for limit in &mut settings.limits {
+                limit.jitter_us = haul::clock::micros(jitter).min(limit.window_us);
+            }
+        }
+        if let Some(process) = self.process {
+            settings.process = Some(process).filter(|process| process != "none");
+        }
+        lay(&mut settings.concurrency, self.concurrency.map(|n| n as usize));
+        lay(&mut settings.threads, self.threads.map(usize::from));
+        lay(&mut settings.sla, self.sla.map(Some));
+        lay(&mut settings.timeout, self.timeout);
+        lay(&mut settings.connect_timeout, self.connect_timeout);
+        lay(&mut settings.grace, self.grace.map(Some));
+        lay(&mut settings.max_body, self.max_body);
+        lay(&mut settings.success, self.success);
+        lay(&mut settings.retry_on, self.retry_on);
+        lay(&mut settings.max_attempts, self.max_attempts);
+        lay(&mut settings.backoff, self.backoff);
+        lay(&mut settings.durability, self.durability);
+        if settings.timeout.is_zero() || settings.connect_timeout.is_zero() {
+            return Err(UsageError("a timeout of 0 would fail every request; leave it out for the default".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// The text itself, or that of the file after `@`.
+fn text(given: String) -> anyhow::Result<String> {
+    let Some(path) = given.strip_prefix('@') else { return Ok(given) };
+    std::fs::read_to_string(path).map_err(|e| UsageError(format!("failed to read the body from {path}: {e}")).into())
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "K" | "KB" | "KiB" => 1 << 10,
+        "M" | "MB" | "MiB" => 1 << 20,
+        "G" | "GB" | "GiB" => 1 << 30,
+        _ => return Err("write bytes, or 512KiB, 10MiB, 1GiB".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "write bytes, or 512KiB, 10MiB, 1GiB".to_owned())?;
+    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(|| "it must be between 1 byte and 16 EiB".to_owned())
+}
+
+fn backoff(text: &str) -> Result<Backoff, String> {
+    let (base, ceiling) = text.split_once("..").ok_or("write the first and the longest wait: 250ms..60s")?;
+    let time = |text: &str| humantime::parse_duration(text).map_err(|e| format!("`{text}`: {e}"));
+    let backoff = Backoff { base: time(base)?, ceiling: time(ceiling)? };
+    if backoff.base > backoff.ceiling {
+        return Err("the first wait is longer than the longest".to_owned());
+    }
+    Ok(backoff)
+}
+
+fn durability(text: &str) -> Result<Durability, String> {
+    match text {
+        "power-loss" => Ok(Durability::PowerLoss),
+        "crash" => Ok(Durability::Crash),
+        _ => Err("write power-loss (a commit survives a power cut) or crash (only a crash of the process)".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_in_powers_of_two() {
+        assert_eq!([size("1"), size("512KiB"), size("10MiB")], [Ok(1), Ok(524_288), Ok(10_485_760)]);
+        for wrong in ["", "0", "MiB", "1TB", "-1", "99999999999999GiB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_backoff_has_two_ends_in_order() {
+        assert_eq!(backoff("250ms..60s"), Ok(Backoff::default()));
+        for wrong in ["1s", "60s..1s", "a..b"] {
+            assert!(backoff(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_given_stays_as_the_last_run_had_it() {
+        let mut settings = Settings { concurrency: 7, ..Settings::default() };
+        let flags = WorkFlags { max_attempts: Some(9), ..WorkFlags::default() };
+        flags.apply(&mut settings).expect("valid");
+        assert_eq!((settings.concurrency, settings.max_attempts), (7, 9));
+    }
+}

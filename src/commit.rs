@@ -1,0 +1,180 @@
+//! The one task that writes outcomes: a group commit at a time, the next as soon as the last is done.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::attempt::Measured;
+use crate::clock::{Clock, Micros};
+use crate::job::{self, Event, RetryRules, Standing};
+use crate::minutes::Minutes;
+use crate::progress::{OnEvent, RunEvent, Tally};
+use crate::response::Response;
+use crate::store::{Output, Store, StoreError, WriteBack};
+
+/// Most outcomes of one commit.
+const MOST: usize = 1_000;
+
+/// A place among the jobs between claim and commit, and the memory of its response. Dropped after the commit, never before:
+/// this is what bounds the requests that a crash repeats.
+#[derive(Debug)]
+pub struct Slot {
+    /// One of as many as the concurrency.
+    pub place: OwnedSemaphorePermit,
+    /// Room in the byte budget.
+    pub room: Option<OwnedSemaphorePermit>,
+}
+
+/// What happened to a lease.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Its response is to be stored; the lease is kept, processing goes on.
+    Fetched(Report, Option<oneshot::Sender<()>>),
+    /// Its claim has ended.
+    Ended(Report, Slot),
+    /// Nothing was sent; lease and permit are given back.
+    Unsent {
+        /// The job.
+        job: i64,
+        /// The claim.
+        attempt: u32,
+        /// When its permit was to be void, if it had one.
+        permit_us: Option<Micros>,
+        /// Its place.
+        slot: Slot,
+    },
+}
+
+/// What is to be written of a lease.
+#[derive(Debug)]
+pub struct Report {
+    /// The job.
+    pub job: i64,
+    /// The claim.
+    pub attempt: u32,
+    /// Where the job stood before.
+    pub standing: Standing,
+    /// What happened.
+    pub event: Event,
+    /// What it measured.
+    pub measured: Measured,
+    /// A response to store.
+    pub response: Option<Arc<Response>>,
+    /// A result to store.
+    pub output: Option<Output>,
+}
+
+/// Writes outcomes for one run.
+pub struct Committer<S> {
+    /// Where to.
+    pub store: Arc<S>,
+    /// The run whose leases these are.
+    pub run: i64,
+    /// What decides between another try and giving up.
+    pub rules: RetryRules,
+    /// Now.
+    pub clock: Clock,
+    /// Told when places have come free.
+    pub freed: Arc<Notify>,
+    /// Whom to tell.
+    pub on_event: Arc<OnEvent>,
+}
+
+/// One transaction's worth.
+#[derive(Default)]
+struct Batch {
+    writes: Vec<WriteBack>,
+    ended: Vec<(usize, Event)>,
+    minutes: Minutes,
+    unsent: Vec<(i64, u32)>,
+    permits: Vec<Micros>,
+    stored: Vec<oneshot::Sender<()>>,
+    slots: Vec<Slot>,
+}
+
+impl<S: Store> Committer<S> {
+    /// Commits until nobody is left who could send, and gives what was done.
+    ///
+    /// # Errors
+    /// Where the store fails. The jobs of that batch stay leased, and go on at the next run.
+    pub async fn serve(self, mut outcomes: mpsc::Receiver<Outcome>) -> Result<Tally, StoreError> {
+        let mut tally = Tally::default();
+        let mut received = Vec::with_capacity(MOST);
+        while outcomes.recv_many(&mut received, MOST).await > 0 {
+            let now_us = self.clock.now_us();
+            let batch = self.batch(received.drain(..), now_us);
+            self.write(batch, &mut tally, now_us).await?;
+            (self.on_event)(&RunEvent::Committed(&tally));
+        }
+        Ok(tally)
+    }
+
+    /// A response and a result of the same claim are written once, straight to the final state.
+    fn batch(&self, outcomes: impl Iterator<Item = Outcome>, now_us: Micros) -> Batch {
+        let mut batch = Batch::default();
+        let mut fetched = HashMap::new();
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Fetched(report, told) => {
+                    fetched.insert(report.job, batch.writes.len());
+                    batch.stored.extend(told);
+                    batch.writes.push(self.write_back(report, now_us).0);
+                }
+                Outcome::Ended(report, slot) => {
+                    batch.slots.push(slot);
+                    let job = report.job;
+                    let (mut write, event) = self.write_back(report, now_us);
+                    let failed = matches!(event, Event::FetchFailed(_) | Event::ProcessFailed(_));
+                    batch.minutes.add(&write.measured, failed, now_us);
+                    let at = match fetched.remove(&job) {
+                        Some(at) => {
+                            write.response = write.response.or_else(|| batch.writes[at].response.take());
+                            batch.writes[at] = write;
+                            at
+                        }
+                        None => {
+                            batch.writes.push(write);
+                            batch.writes.len() - 1
+                        }
+                    };
+                    batch.ended.push((at, event));
+                }
+                Outcome::Unsent { job, attempt, permit_us, slot } => {
+                    batch.unsent.push((job, attempt));
+                    batch.permits.extend(permit_us);
+                    batch.slots.push(slot);
+                }
+            }
+        }
+        batch
+    }
+
+    fn write_back(&self, report: Report, now_us: Micros) -> (WriteBack, Event) {
+        let Report { job, attempt, standing, event, measured, response, output } = report;
+        let next = job::next(standing, &event, &self.rules, job, attempt, now_us);
+        (WriteBack { job, attempt, next, measured, response, output }, event)
+    }
+
+    async fn write(&self, batch: Batch, tally: &mut Tally, now_us: Micros) -> Result<(), StoreError> {
+        if !batch.writes.is_empty() {
+            let committed = self.store.commit(self.run, &batch.writes, &batch.minutes, now_us).await?;
+            tally.stale += committed.stale.len() as u64;
+            for (at, event) in batch.ended.iter().filter(|(at, _)| !committed.stale.contains(at)) {
+                let write = &batch.writes[*at];
+                tally.add(event, &write.next, &write.measured);
+            }
+        }
+        if !batch.unsent.is_empty() {
+            self.store.release(self.run, &batch.unsent, &batch.permits).await?;
+            tally.released += batch.unsent.len() as u64;
+        }
+        for told in batch.stored {
+            // Who asked may have left with the run.
+            let _ = told.send(());
+        }
+        drop(batch.slots);
+        self.freed.notify_one();
+        Ok(())
+    }
+}

@@ -1,0 +1,216 @@
+//! The fetch stage: one request, one complete and bounded response, or the reason why not.
+
+mod connection;
+mod failure;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::attempt::{ErrorType, Failure, Measured, Verdict};
+use crate::clock::{Clock, Micros};
+use crate::request::Request;
+use crate::response::Response;
+use crate::settings::Settings;
+
+pub use connection::Opened;
+
+/// Bytes of bodies in memory between fetch and commit, at most (beside what [`Budget::share`] allows each job).
+const BUDGET_BYTES: usize = 64 << 20;
+
+/// Sends requests. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    client: reqwest::Client,
+    settings: Arc<Settings>,
+    budget: Budget,
+    clock: Clock,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub struct Fetched {
+    /// Times and sizes, as far as it came.
+    pub measured: Measured,
+    /// The response, where it was complete; a failed one too.
+    pub response: Option<Arc<Response>>,
+    /// Why it does not count as a success.
+    pub failure: Option<Failure>,
+    /// Room in the byte budget, held until the response is committed.
+    pub room: Option<OwnedSemaphorePermit>,
+}
+
+impl Fetcher {
+    /// A client that sends exactly what it is told: no redirect, no retry and no proxy of its own.
+    ///
+    /// # Errors
+    /// Where the TLS library cannot start.
+    pub fn new(settings: Arc<Settings>, clock: Clock) -> Result<Self, reqwest::Error> {
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+        let roots = roots.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("haul/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .tls_certs_merge(roots) // a machine without a CA bundle could send nothing, not even plain HTTP
+            .connect_timeout(settings.connect_timeout)
+            .timeout(settings.timeout)
+            .pool_max_idle_per_host(settings.concurrency)
+            .connector_layer(connection::Watch)
+            .build()?;
+        let budget = Budget::new(BUDGET_BYTES, settings.concurrency);
+        Ok(Self { client, settings, budget, clock })
+    }
+
+    /// Sends the request and reads its answer. `opened` learns at once that a connection had to be opened for it, and
+    /// `answered` when the head of the response, or an error, is there.
+    pub async fn fetch(
+        &self,
+        request: &Request,
+        idempotency_key: Option<&str>,
+        opened: Opened,
+        answered: impl FnOnce(Micros),
+    ) -> Fetched {
+        let started_us = self.clock.now_us();
+        let mut measured = Measured { started_at_us: Some(started_us), ..Measured::default() };
+        let sent = match self.build(request, idempotency_key) {
+            Ok(request) => connection::watched(opened, self.client.execute(request)).await,
+            Err(failure) => {
+                answered(self.clock.now_us());
+                return Fetched { measured, response: None, failure: Some(failure), room: None };
+            }
+        };
+        let head_us = self.clock.now_us();
+        answered(head_us);
+        let mut head = match sent {
+            Ok(head) => head,
+            Err(error) => {
+                let failure = failure::of_error(&error, &self.settings);
+                return Fetched { measured, response: None, failure: Some(failure), room: None };
+            }
+        };
+        measured.ttfb_us = Some(head_us - started_us);
+        measured.status_code = Some(head.status().as_u16());
+        let read = self.body(&mut head).await;
+        let fetched_at_us = self.clock.now_us();
+        let (body, room) = match read {
+            Ok(read) => read,
+            Err(failure) => return Fetched { measured, response: None, failure: Some(failure), room: None },
+        };
+        measured.fetch_us = Some(fetched_at_us - started_us);
+        measured.bytes = Some(body.len() as u64);
+        let failure = failure::of_status(head.status(), head.headers(), &body, &self.settings, fetched_at_us);
+        let headers = stored_headers(head.headers());
+        let status_code = head.status().as_u16();
+        let response = Some(Arc::new(Response { status_code, headers, body, fetched_at_us }));
+        Fetched { measured, response, failure, room }
+    }
+
+    fn build(&self, request: &Request, idempotency_key: Option<&str>) -> Result<reqwest::Request, Failure> {
+        let wrong = |what: &str, why: &dyn std::fmt::Display| {
+            Failure::new(ErrorType::REQUEST, Verdict::Permanent, format!("the stored {what} cannot be sent: {why}"))
+        };
+        let method = request.method.parse().map_err(|e: http::method::InvalidMethod| wrong("method", &e))?;
+        let url = reqwest::Url::parse(&request.url).map_err(|e| wrong("url", &e))?;
+        let mut built = reqwest::Request::new(method, url);
+        for (name, value) in &request.headers {
+            let name = HeaderName::try_from(name.as_str()).map_err(|e| wrong("header name", &e))?;
+            let value = value.as_str().unwrap_or_default();
+            let value = HeaderValue::from_str(value).map_err(|e| wrong("header value", &e))?;
+            built.headers_mut().append(name, value);
+        }
+        if let Some(key) = idempotency_key.filter(|_| !built.headers().contains_key("idempotency-key")) {
+            let value = HeaderValue::from_str(key).map_err(|e| wrong("key", &e))?;
+            built.headers_mut().insert("idempotency-key", value);
+        }
+        *built.body_mut() = request.body.clone().map(reqwest::Body::from);
+        Ok(built)
+    }
+
+    /// Reads the body, counting what comes out of its decompression.
+    async fn body(&self, head: &mut reqwest::Response) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Failure> {
+        let max = self.settings.max_body;
+        let announced = head.content_length().unwrap_or(0);
+        if announced > max {
+            return Err(failure::too_large(max));
+        }
+        let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0).min(self.budget.share));
+        let mut room = None;
+        loop {
+            match head.chunk().await {
+                Ok(Some(chunk)) if (body.len() + chunk.len()) as u64 > max => return Err(failure::too_large(max)),
+                Ok(Some(chunk)) => {
+                    if room.is_none() && body.len() + chunk.len() > self.budget.share {
+                        let most = if announced > 0 { announced } else { max };
+                        room = Some(self.budget.room(most).await);
+                    }
+                    body.extend_from_slice(&chunk);
+                }
+                Ok(None) => return Ok((body.freeze(), room)),
+                Err(error) => return Err(failure::of_error(&error, &self.settings)),
+            }
+        }
+    }
+}
+
+/// Memory for bodies: every job has a share of one half; a larger body first takes all it may need from the other half,
+/// in one piece. Because nobody waits while holding a part, nobody waits for ever.
+#[derive(Debug, Clone)]
+struct Budget {
+    share: usize,
+    common: Arc<Semaphore>,
+    common_units: u32,
+}
+
+/// Large bodies are counted in units of this many bytes.
+const UNIT: u64 = 1024;
+
+impl Budget {
+    fn new(bytes: usize, concurrency: usize) -> Self {
+        let common_units = u32::try_from(bytes as u64 / 2 / UNIT).unwrap_or(u32::MAX);
+        Self {
+            share: bytes / 2 / concurrency.max(1),
+            common: Arc::new(Semaphore::new(common_units as usize)),
+            common_units,
+        }
+    }
+
+    /// Room for a body of at most so many bytes; a body larger than all there is waits until it is alone.
+    async fn room(&self, bytes: u64) -> OwnedSemaphorePermit {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.common_units);
+        let Ok(room) = self.common.clone().acquire_many_owned(units).await else {
+            unreachable!("the budget is never closed")
+        };
+        room
+    }
+}
+
+fn stored_headers(headers: &HeaderMap) -> Map<String, Value> {
+    let mut stored = Map::new();
+    for (name, value) in headers {
+        let value = Value::String(String::from_utf8_lossy(value.as_bytes()).into_owned());
+        match stored.get_mut(name.as_str()) {
+            None => drop(stored.insert(name.as_str().to_owned(), value)),
+            Some(Value::Array(values)) => values.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+        }
+    }
+    stored
+}
+
+/// How long from now a `Retry-After` asks to wait, at most `MAX_RETRY_AFTER`; `None` = it is garbage.
+fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
+    const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+    if let Ok(seconds) = value.trim().parse::<u64>() {
+        return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+    }
+    let until = httpdate::parse_http_date(value.trim()).ok()?;
+    // Against the server's own clock: ours may be minutes off.
+    let from = httpdate::parse_http_date(date?.trim()).ok()?;
+    Some(until.duration_since(from).unwrap_or_default().min(MAX_RETRY_AFTER))
+}

@@ -1,0 +1,102 @@
+//! What went wrong with a request, in the words of [`ErrorType`], and whether it is worth another try.
+
+use std::error::Error;
+
+use reqwest::StatusCode;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+
+use super::retry_after;
+use crate::attempt::{ErrorType, Failure, Verdict};
+use crate::clock::{Micros, micros};
+use crate::settings::Settings;
+
+/// Longest quotation of a body in a message, in characters.
+const QUOTE: usize = 200;
+
+/// A complete response that `--success` does not accept.
+pub(super) fn of_status(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    settings: &Settings,
+    now_us: Micros,
+) -> Option<Failure> {
+    let code = status.as_u16();
+    if settings.success.has_code(code) {
+        return None;
+    }
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let wait = text(RETRY_AFTER.as_str()).and_then(|value| retry_after(value, text(DATE.as_str())));
+    let verdict = match settings.retry_on.has_code(code) {
+        true if code == 429 => Verdict::Throttled,
+        true => Verdict::Transient,
+        false => Verdict::Permanent,
+    };
+    let quote: String = String::from_utf8_lossy(body).chars().filter(|c| !c.is_control()).take(QUOTE).collect();
+    let reason = status.canonical_reason().unwrap_or("no standard reason");
+    Some(Failure {
+        error_type: ErrorType::status(code),
+        message: if quote.is_empty() { format!("{code} {reason}") } else { format!("{code} {reason}: {quote}") },
+        verdict,
+        not_before_us: wait.map(|wait| now_us + micros(wait)),
+        answered: true,
+    })
+}
+
+/// A body beyond `--max-body`.
+pub(super) fn too_large(max: u64) -> Failure {
+    Failure::new(
+        ErrorType::BODY_TOO_LARGE,
+        Verdict::Permanent,
+        format!("the body is larger than {max} bytes; --max-body allows more"),
+    )
+}
+
+/// No complete response.
+pub(super) fn of_error(error: &reqwest::Error, settings: &Settings) -> Failure {
+    let chain = chain(error);
+    let error_type = error_type(error, &chain);
+    let verdict = if settings.retry_on.has_type(&error_type) { Verdict::Transient } else { Verdict::Permanent };
+    let message = match &error_type {
+        t if *t == ErrorType::TIMEOUT && error.is_connect() => {
+            format!("no connection within {}", humantime::format_duration(settings.connect_timeout))
+        }
+        t if *t == ErrorType::TIMEOUT => {
+            format!("no complete answer within {}", humantime::format_duration(settings.timeout))
+        }
+        _ => chain,
+    };
+    Failure::new(error_type, verdict, message)
+}
+
+/// By what reqwest tells, and where it tells nothing by the words of the causes below it.
+fn error_type(error: &reqwest::Error, chain: &str) -> ErrorType {
+    let says = |words: &[&str]| words.iter().any(|word| chain.contains(word));
+    if error.is_timeout() {
+        ErrorType::TIMEOUT
+    } else if says(&["dns error", "failed to lookup address"]) {
+        ErrorType::DNS
+    } else if says(&["certificate", "tls", "TLS", "HandshakeFailure", "InvalidContentType"]) {
+        ErrorType::TLS
+    } else if says(&["end of file before message length", "unexpected EOF during chunk", "body write aborted"]) {
+        ErrorType::BODY_TRUNCATED
+    } else if error.is_connect() || says(&["connection", "Connection", "Broken pipe", "reset by peer"]) {
+        ErrorType::CONNECT
+    } else if error.is_builder() {
+        ErrorType::REQUEST
+    } else {
+        ErrorType::DECODE
+    }
+}
+
+/// The causes below the error, without the URL: it may hold what must not be shown.
+fn chain(error: &reqwest::Error) -> String {
+    let mut causes = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        causes.push(error.to_string());
+        cause = error.source();
+    }
+    causes.dedup();
+    if causes.is_empty() { "the request failed".to_owned() } else { causes.join(": ") }
+}

@@ -1,0 +1,211 @@
+//! When a request may be sent: the rule of every limit, jointly, and the even pace of the shortest.
+//!
+//! A state machine without I/O, clock or chance: the dispenser of a run and the simulation drive the same one.
+
+mod dispenser;
+mod even;
+mod ring;
+
+use std::collections::BTreeMap;
+
+use crate::clock::Micros;
+use crate::limit::{Limit, Spend};
+
+pub use dispenser::Dispenser;
+use even::Even;
+use ring::{Ahead, Ring};
+
+/// How long after it falls due a permit may be used: a claim's commit and a late timer, with room to spare.
+pub const PERMIT_SLACK_US: Micros = 50_000;
+
+/// Times after which permits are void are rounded up to this, so that many share one row.
+const SHARED_US: Micros = 5_000;
+
+/// The time after which a permit that falls due at `due_us` is void. Whoever holds it must not send by it later than that.
+#[must_use]
+pub fn void_after(due_us: Micros) -> Micros {
+    let until_us = due_us.saturating_add(PERMIT_SLACK_US);
+    until_us.saturating_add((SHARED_US - until_us.rem_euclid(SHARED_US)) % SHARED_US)
+}
+
+/// A request that took a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sent(u64);
+
+/// What is known of a request that has not ended.
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    sent_us: Micros,
+    /// It had to open a connection.
+    cold: bool,
+}
+
+/// Hands out permits. Times must not run backwards from call to call.
+#[derive(Debug)]
+pub struct Pacer {
+    limits: Vec<Limit>,
+    /// One for each limit, in their order.
+    rings: Vec<Ring>,
+    even: Option<Even>,
+    paused_until_us: Micros,
+    /// As many as there are requests in flight.
+    flights: BTreeMap<Sent, Flight>,
+    next: Sent,
+    /// The first request sent since the jitter was last changed.
+    widened: Sent,
+}
+
+impl Pacer {
+    /// A pacer with nothing saved up: the first permit may fall due at once, the others follow evenly.
+    ///
+    /// All `limits` hold at once; without any, everything is due at once. `spends` are the permits that earlier runs wrote
+    /// down: each counts as sent at the last moment it could have been, which is now where that is still to come.
+    #[must_use]
+    pub fn new(limits: &[Limit], spends: &[Spend], paused_until_us: Micros, now_us: Micros) -> Self {
+        let shortest = limits.iter().min_by_key(|limit| (limit.window_us, limit.permits));
+        let mut pacer = Self {
+            limits: limits.to_vec(),
+            rings: limits.iter().map(Ring::new).collect(),
+            even: shortest.map(|limit| Even::new(limit, now_us)),
+            paused_until_us,
+            flights: BTreeMap::new(),
+            next: Sent(0),
+            widened: Sent(0),
+        };
+        for (limit, ring) in limits.iter().zip(&mut pacer.rings) {
+            for spend in spends.iter().filter(|spend| spend.limit == limit.name) {
+                ring.sent(spend.until_us.min(now_us), spend.permits);
+            }
+            ring.forget(now_us);
+        }
+        pacer.pause(paused_until_us);
+        pacer
+    }
+
+    /// The limits, with their jitter as it is now.
+    #[must_use]
+    pub fn limits(&self) -> &[Limit] {
+        &self.limits
+    }
+
+    /// The earliest time at which the next request may be sent, as far as is known now and never before `now_us`.
+    /// An end, a cold connection, a pause or a refusal changes it. `None`: it hangs on connections that are not open yet.
+    #[must_use]
+    pub fn earliest(&self, now_us: Micros) -> Option<Micros> {
+        self.plan(now_us).next()
+    }
+
+    /// Takes a permit for a request that is sent now; `None`: it may not be sent yet. A permit taken is spent.
+    pub fn send(&mut self, now_us: Micros) -> Option<Sent> {
+        if self.earliest(now_us)? > now_us {
+            return None;
+        }
+        if let Some(even) = &mut self.even {
+            // Cannot refuse: `earliest` has just asked a copy.
+            even.take(now_us).ok()?;
+        }
+        let sent = self.next;
+        self.next = Sent(sent.0 + 1);
+        for ring in &mut self.rings {
+            ring.forget(now_us);
+            ring.sent(now_us, 1);
+        }
+        if !self.rings.is_empty() {
+            self.flights.insert(sent, Flight { sent_us: now_us, cold: false });
+        }
+        Some(sent)
+    }
+
+    /// This request has to open a connection: when it will reach the server is not known until it has ended.
+    pub fn cold(&mut self, sent: Sent) {
+        let Some(flight) = self.flights.get_mut(&sent).filter(|flight| !flight.cold) else { return };
+        flight.cold = true;
+        for ring in &mut self.rings {
+            ring.cold(flight.sent_us);
+        }
+    }
+
+    /// The head of its response, or its error, was seen. Every permit taken must come here, or it is remembered for good.
+    pub fn ended(&mut self, sent: Sent, now_us: Micros) {
+        let Some(flight) = self.flights.remove(&sent) else { return };
+        for ring in &mut self.rings {
+            ring.ended(flight.sent_us, flight.cold, now_us);
+        }
+    }
+
+    /// Nothing is sent before `until_us`, and nothing is saved up until then.
+    pub fn pause(&mut self, until_us: Micros) {
+        self.paused_until_us = self.paused_until_us.max(until_us);
+        if let Some(even) = &mut self.even {
+            even.rest(until_us);
+        }
+    }
+
+    /// The server refused this request with a 429 although every limit was kept: the spread must be wider than J. Doubles
+    /// it, up to W, and returns the limits that changed. Refusals of requests sent before the last change tell nothing new.
+    pub fn refused(&mut self, sent: Sent, now_us: Micros) -> Vec<Limit> {
+        if sent < self.widened {
+            return Vec::new();
+        }
+        self.widened = self.next;
+        let mut changed = Vec::new();
+        for (limit, ring) in self.limits.iter_mut().zip(&mut self.rings) {
+            let open = self.flights.values().filter(|flight| !flight.cold).map(|flight| flight.sent_us);
+            if let Some(jitter_us) = ring.widen(open, now_us) {
+                limit.jitter_us = jitter_us;
+                changed.push(limit.clone());
+            }
+        }
+        changed
+    }
+
+    /// The times at which the permits after the `queued` next ones (claimed, not sent yet) fall due, as far as they do before
+    /// `now_us + horizon_us`: at most `max`, and at least one, however late, if nothing is queued and its time is known.
+    /// Every request is taken to be sent when it falls due; one that has to open a connection moves what follows it.
+    #[must_use]
+    pub fn forecast(&self, now_us: Micros, horizon_us: Micros, max: usize, queued: usize) -> Vec<Micros> {
+        let end_us = now_us.saturating_add(horizon_us);
+        self.plan(now_us)
+            .take(queued.saturating_add(max))
+            .enumerate()
+            .take_while(|(k, due_us)| *due_us < end_us || (*k == 0 && queued == 0))
+            .skip(queued)
+            .map(|(_, due_us)| due_us)
+            .collect()
+    }
+
+    fn plan(&self, now_us: Micros) -> Plan<'_> {
+        Plan {
+            at_us: now_us.max(self.paused_until_us),
+            even: self.even,
+            rings: self.rings.iter().map(Ring::ahead).collect(),
+        }
+    }
+}
+
+/// The times of the permits to come, if each is used when it falls due.
+struct Plan<'a> {
+    at_us: Micros,
+    even: Option<Even>,
+    rings: Vec<Ahead<'a>>,
+}
+
+impl Iterator for Plan<'_> {
+    type Item = Micros;
+
+    fn next(&mut self) -> Option<Micros> {
+        for ring in &mut self.rings {
+            self.at_us = self.at_us.max(ring.next_us()?);
+        }
+        if let Some(even) = &mut self.even {
+            // Ends: a permit is due when GCRA says it is.
+            while let Err(due_us) = even.take(self.at_us) {
+                self.at_us = due_us;
+            }
+        }
+        for ring in &mut self.rings {
+            ring.plan(self.at_us);
+        }
+        Some(self.at_us)
+    }
+}

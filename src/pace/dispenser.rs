@@ -1,0 +1,148 @@
+//! The one task that hands permits out, first come first served.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::{Pacer, Sent};
+use crate::clock::{Clock, Micros};
+use crate::limit::Limit;
+
+/// A shared pacer, and those who wait for it.
+#[derive(Debug)]
+pub struct Dispenser {
+    state: Mutex<State>,
+    changed: Notify,
+    clock: Clock,
+    unlimited: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    pacer: Pacer,
+    waiting: VecDeque<Waiting>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    void_after_us: Micros,
+    granted: oneshot::Sender<Sent>,
+}
+
+impl Dispenser {
+    /// Hands out what this pacer allows.
+    #[must_use]
+    pub fn new(pacer: Pacer, clock: Clock) -> Self {
+        let unlimited = pacer.limits().is_empty();
+        let state = Mutex::new(State { pacer, waiting: VecDeque::new(), closed: false });
+        Self { state, changed: Notify::new(), clock, unlimited }
+    }
+
+    /// A poisoned lock is used on: the pacer's methods leave it whole, and a limit must hold whatever else failed.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the moment at which a request may be sent under a permit that is void after `void_after_us`. `None`: it
+    /// became void, or the run is stopping; nothing may be sent.
+    pub async fn permit(&self, void_after_us: Micros) -> Option<Sent> {
+        let granted = {
+            let mut state = self.state();
+            if state.closed {
+                return None;
+            }
+            if self.unlimited
+                && let Some(sent) = state.pacer.send(self.clock.now_us())
+            {
+                return Some(sent);
+            }
+            let (granted, receiver) = oneshot::channel();
+            state.waiting.push_back(Waiting { void_after_us, granted });
+            receiver
+        };
+        self.changed.notify_one();
+        granted.await.ok()
+    }
+
+    /// The times at which the next permits fall due that nobody waits for yet, as [`Pacer::forecast`] tells them.
+    #[must_use]
+    pub fn forecast(&self, horizon_us: Micros, max: usize) -> Vec<Micros> {
+        let state = self.state();
+        let queued = state.waiting.len();
+        state.pacer.forecast(self.clock.now_us(), horizon_us, max, queued)
+    }
+
+    /// No limit holds: permits need neither be forecast nor written down.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
+        self.unlimited
+    }
+
+    /// The request needs a new connection.
+    pub fn cold(&self, sent: Sent) {
+        self.state().pacer.cold(sent);
+    }
+
+    /// The head of its response, or an error, was seen.
+    pub fn ended(&self, sent: Sent, now_us: Micros) {
+        self.state().pacer.ended(sent, now_us);
+        if !self.unlimited {
+            self.changed.notify_one();
+        }
+    }
+
+    /// The server refused a request as one too many: nothing is sent before `until_us`, and where the limit had not been
+    /// reached its jitter is doubled. Gives the limits as they are now.
+    pub fn refused(&self, sent: Sent, until_us: Micros) -> Vec<Limit> {
+        let mut state = self.state();
+        state.pacer.refused(sent, self.clock.now_us());
+        state.pacer.pause(until_us);
+        state.pacer.limits().to_vec()
+    }
+
+    /// Nobody is served any more; those who wait learn it at once.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.waiting.clear();
+    }
+
+    /// Serves until it is dropped.
+    pub async fn serve(&self) {
+        loop {
+            let changed = self.changed.notified();
+            match self.serve_due() {
+                Some(at_us) => tokio::select! {
+                    () = changed => {}
+                    () = self.clock.sleep_until_us(at_us) => {}
+                },
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Serves all whose moment has come, and tells when the next one comes; `None` = something must happen first.
+    fn serve_due(&self) -> Option<Micros> {
+        let state = &mut *self.state();
+        loop {
+            let now_us = self.clock.now_us();
+            let void_after_us = state.waiting.front()?.void_after_us;
+            if void_after_us < now_us {
+                state.waiting.pop_front(); // dropping the sender tells the one who waits
+                continue;
+            }
+            match state.pacer.earliest(now_us) {
+                Some(at_us) if at_us <= now_us => {
+                    let sent = state.pacer.send(now_us)?;
+                    let first = state.waiting.pop_front()?;
+                    // Who has gone away in the meantime leaves a permit unused: too few is safe, too many is not.
+                    let _ = first.granted.send(sent);
+                }
+                Some(at_us) => return Some(at_us.min(void_after_us + 1)),
+                None => return Some(void_after_us + 1),
+            }
+        }
+    }
+}

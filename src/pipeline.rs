@@ -1,0 +1,336 @@
+//! The only module that knows every step: claim -> pace -> fetch -> process -> commit.
+
+mod journey;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, RwLock, Semaphore, mpsc};
+use tokio::task::{JoinError, JoinHandle, JoinSet};
+
+use crate::claim::{self, Plan, Situation};
+use crate::clock::{Clock, Micros, SECOND_US, micros};
+use crate::commit::{Committer, Slot};
+use crate::fetch::Fetcher;
+use crate::job::{RetryRules, State};
+use crate::pace::{Dispenser, Pacer, void_after};
+use crate::process::{Pool, Work};
+use crate::progress::{OnEvent, RunEvent, Tally};
+use crate::settings::Settings;
+use crate::stop::{Phase, Stop};
+use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, Want};
+use journey::Context;
+
+/// The database is looked at this often for what other processes did.
+const LOOK_US: Micros = 250_000;
+
+/// A run gives a sign of life this often.
+const BEAT_US: Micros = 5 * SECOND_US;
+
+/// What a run does, and for whom.
+pub struct Run {
+    /// How.
+    pub settings: Settings,
+    /// What is run on each response.
+    pub work: Work,
+    /// Begins at most so many jobs.
+    pub limit: Option<u64>,
+    /// Claims nothing after this long.
+    pub lasts: Option<Duration>,
+    /// Who may end it.
+    pub stop: Stop,
+    /// Whom it tells.
+    pub on_event: OnEvent,
+    /// Now.
+    pub clock: Clock,
+    /// Host name, for people.
+    pub host: String,
+}
+
+/// What a run did.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// `runs.id`.
+    pub run: i64,
+    /// How it ended.
+    pub outcome: RunOutcome,
+    /// What was done.
+    pub tally: Tally,
+    /// Jobs that were in flight when an earlier run died.
+    pub interrupted: u64,
+    /// Jobs still in flight when it left; the next run sends them again.
+    pub abandoned: usize,
+    /// From its start to its end.
+    pub elapsed_us: Micros,
+}
+
+/// Why a run ended without a summary. Nothing is lost: the next run goes on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No HTTP client could be made.
+    #[error("failed to set up the HTTP client")]
+    Client(#[from] reqwest::Error),
+    /// The settings cannot be kept.
+    #[error("failed to write the settings down")]
+    Settings(#[from] serde_json::Error),
+    /// No CPU threads could be started.
+    #[error("failed to start the CPU threads")]
+    Threads(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A task of ours panicked: a bug.
+    #[error("a part of the run failed unexpectedly; this is a bug of haul")]
+    Panicked(#[from] JoinError),
+}
+
+/// Drains the table: recovers what an earlier run left, then claims until nothing is left to do or it is stopped.
+///
+/// The caller holds the run lock. Whatever ends this, no job is lost; what was in flight is sent again by the next run.
+///
+/// # Errors
+/// Where the store or this program fails; failed jobs are no error.
+pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError> {
+    let began_us = run.clock.now_us();
+    let new = NewRun {
+        host: run.host.clone(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        settings: serde_json::to_string(&run.settings)?,
+        limits: run.settings.limits.clone(),
+    };
+    let recovered = store.recover(&new, began_us).await?;
+    let counts = store.counts().await?;
+    let Recovered { interrupted, poisoned, .. } = recovered;
+    (run.on_event)(&RunEvent::Began { counts: &counts, interrupted, poisoned });
+    let id = recovered.run;
+    let clock = run.clock;
+    let mut drain = Drain::start(store.clone(), run, recovered)?;
+    let ended = drain.claim_until_done().await;
+    let landed = drain.land(ended).await;
+    let outcome = landed.as_ref().map_or(RunOutcome::Error, |landed| landed.outcome);
+    let noted = store.end(id, outcome, clock.now_us()).await;
+    let Landed { outcome, tally, abandoned } = landed?;
+    noted?;
+    Ok(Summary { run: id, outcome, tally, interrupted, abandoned, elapsed_us: clock.now_us() - began_us })
+}
+
+/// A run under way.
+struct Drain<S> {
+    context: Arc<Context<S>>,
+    run: i64,
+    stop: Stop,
+    clock: Clock,
+    slots: Arc<Semaphore>,
+    freed: Arc<Notify>,
+    journeys: JoinSet<()>,
+    committer: JoinHandle<Result<Tally, StoreError>>,
+    server: JoinHandle<()>,
+    /// Jobs that may still begin.
+    left: u64,
+    /// No claim after this.
+    ends_us: Micros,
+    fetched: bool,
+    idle_until_us: Micros,
+    look_us: Micros,
+    beat_us: Micros,
+}
+
+impl<S: Store> Drain<S> {
+    fn start(store: Arc<S>, run: Run, recovered: Recovered) -> Result<Self, RunError> {
+        let (clock, stop) = (run.clock, run.stop);
+        let now_us = clock.now_us();
+        let settings = Arc::new(run.settings);
+        let concurrency = settings.concurrency;
+        let (limits, pauses): (Vec<_>, Vec<_>) = recovered.limits.into_iter().unzip();
+        let paused_until_us = pauses.into_iter().max().unwrap_or(0);
+        let pacer = Pacer::new(&limits, &recovered.spends, paused_until_us, now_us);
+        let dispenser = Arc::new(Dispenser::new(pacer, clock));
+        let serving = dispenser.clone();
+        let server = tokio::spawn(async move { serving.serve().await });
+        let (report, outcomes) = mpsc::channel(2 * concurrency.max(1));
+        let (freed, on_event) = (Arc::new(Notify::new()), Arc::new(run.on_event));
+        let rules = RetryRules {
+            max_attempts: settings.max_attempts,
+            backoff: settings.backoff,
+            seed: now_us.unsigned_abs(), // other waits in every run, the same in every replay
+        };
+        let committer = Committer {
+            store: store.clone(),
+            run: recovered.run,
+            rules,
+            clock,
+            freed: freed.clone(),
+            on_event: on_event.clone(),
+        };
+        let context = Context {
+            store,
+            run: recovered.run,
+            fetcher: Fetcher::new(settings.clone(), clock)?,
+            pool: Pool::new(settings.threads).map_err(|e| RunError::Threads(e.into()))?,
+            settings,
+            work: run.work,
+            dispenser,
+            alone: Arc::new(RwLock::new(())),
+            report,
+            stop: stop.clone(),
+            clock,
+            on_event,
+            database_id: recovered.database_id,
+            abandoned: AtomicUsize::new(0),
+        };
+        Ok(Self {
+            context: Arc::new(context),
+            run: recovered.run,
+            stop,
+            clock,
+            slots: Arc::new(Semaphore::new(concurrency)),
+            freed,
+            journeys: JoinSet::new(),
+            committer: tokio::spawn(committer.serve(outcomes)),
+            server,
+            left: run.limit.unwrap_or(u64::MAX),
+            ends_us: run.lasts.map_or(Micros::MAX, |lasts| now_us.saturating_add(micros(lasts))),
+            fetched: true,
+            idle_until_us: 0,
+            look_us: now_us + LOOK_US,
+            beat_us: now_us + BEAT_US,
+        })
+    }
+
+    fn in_flight(&self) -> usize {
+        self.context.settings.concurrency - self.slots.available_permits()
+    }
+
+    /// Claims until nothing is left, or it is stopped.
+    async fn claim_until_done(&mut self) -> Result<RunOutcome, RunError> {
+        loop {
+            while let Some(ended) = self.journeys.try_join_next() {
+                ended?;
+            }
+            if self.stop.phase() > Phase::Go {
+                return Ok(RunOutcome::Interrupted);
+            }
+            let now_us = self.clock.now_us();
+            if now_us >= self.ends_us || self.left == 0 || self.looked_and_told_to_stop(now_us).await? {
+                return Ok(RunOutcome::Stopped);
+            }
+            let wait_until_us = match self.plan(now_us) {
+                Plan::Claim(want) => {
+                    if self.claim(want).await? {
+                        return Ok(RunOutcome::Drained);
+                    }
+                    continue;
+                }
+                Plan::Wait(until_us) => until_us.min(self.look_us).min(self.ends_us),
+            };
+            tokio::select! {
+                () = self.freed.notified() => self.idle_until_us = 0, // a retry may have been scheduled
+                () = self.stop.reached(Phase::Drain) => {}
+                () = self.clock.sleep_until_us(wait_until_us) => {}
+                // The committer has given up; why, is read when the run lands.
+                () = self.context.report.closed() => return Ok(RunOutcome::Error),
+            }
+        }
+    }
+
+    fn plan(&self, now_us: Micros) -> Plan {
+        let dispenser = &self.context.dispenser;
+        let free = self.slots.available_permits().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let due_us = (!dispenser.is_unlimited() && free > 0)
+            .then(|| dispenser.forecast(claim::HORIZON_US, free.min(claim::MOST)));
+        let situation =
+            Situation { free, due_us: due_us.as_deref(), fetched: self.fetched, idle_until_us: self.idle_until_us };
+        claim::plan(&situation, now_us)
+    }
+
+    /// Claims and starts what it gets; `true` = nothing is left to do, and nothing flies.
+    async fn claim(&mut self, mut want: Want) -> Result<bool, RunError> {
+        let in_flight = self.in_flight(); // before the look: what lands in between may schedule a retry
+        let dispenser = &self.context.dispenser;
+        let mut permits_us = Vec::new();
+        if !dispenser.is_unlimited() {
+            permits_us = dispenser.forecast(claim::HORIZON_US, want.requests).into_iter().map(void_after).collect();
+            want.requests = permits_us.len();
+        }
+        let leases = self.context.store.claim(self.run, &want, &permits_us, self.clock.now_us()).await?;
+        self.fetched = leases.iter().any(|lease| lease.standing.state == State::Fetched);
+        let asking = leases.iter().filter(|lease| lease.standing.state == State::Pending).count();
+        if asking < want.requests && leases.len() < want.slots {
+            match self.context.store.next_due().await? {
+                None if in_flight == 0 && leases.is_empty() => return Ok(true),
+                next => self.idle_until_us = next.unwrap_or(Micros::MAX),
+            }
+        }
+        let claimed_us = self.clock.now_us();
+        let mut permits_us = permits_us.into_iter();
+        for lease in leases {
+            // cannot fail: a claim takes at most as many jobs as there are free places, and only this task takes places
+            let Ok(place) = self.slots.clone().try_acquire_owned() else { unreachable!("more leases than slots") };
+            let permit_us = (lease.standing.state == State::Pending).then(|| permits_us.next()).flatten();
+            self.left -= 1;
+            let slot = Slot { place, room: None };
+            self.journeys.spawn(self.context.clone().journey(lease, permit_us, claimed_us, slot));
+        }
+        Ok(false)
+    }
+
+    async fn looked_and_told_to_stop(&mut self, now_us: Micros) -> Result<bool, RunError> {
+        if now_us < self.look_us {
+            return Ok(false);
+        }
+        self.look_us = now_us + LOOK_US;
+        let beat = (now_us >= self.beat_us).then_some(now_us);
+        if beat.is_some() {
+            self.beat_us = now_us + BEAT_US;
+        }
+        let look = self.context.store.look(self.run, beat).await?;
+        if look.changed {
+            self.idle_until_us = 0;
+            self.fetched = true;
+        }
+        Ok(look.stop)
+    }
+
+    /// Lets what flies land, for as long as the grace lasts, and commits it.
+    async fn land(mut self, ended: Result<RunOutcome, RunError>) -> Result<Landed, RunError> {
+        self.context.dispenser.close();
+        let until_us = self.clock.now_us() + micros(self.context.settings.grace());
+        if self.in_flight() > 0 {
+            (self.context.on_event)(&RunEvent::Draining { in_flight: self.in_flight(), until_us });
+        }
+        if ended.is_err() {
+            self.stop.leave();
+        }
+        let mut panicked = None;
+        loop {
+            tokio::select! {
+                landed = self.journeys.join_next() => match landed {
+                    Some(Ok(())) => {}
+                    Some(Err(panic)) => panicked = Some(panic),
+                    None => break,
+                },
+                () = self.clock.sleep_until_us(until_us), if self.stop.phase() < Phase::Leave => self.stop.leave(),
+            }
+        }
+        self.server.abort();
+        let abandoned = self.context.abandoned.load(Ordering::Relaxed);
+        // The last sender goes with the last user of the context: the committer writes what it has, and ends.
+        drop(self.context);
+        let tally = self.committer.await??;
+        match (ended, panicked) {
+            (Err(error), _) => Err(error),
+            (Ok(_), Some(panic)) => Err(panic.into()),
+            (Ok(outcome), None) => Ok(Landed { outcome, tally, abandoned }),
+        }
+    }
+}
+
+/// What a run came to.
+struct Landed {
+    outcome: RunOutcome,
+    tally: Tally,
+    abandoned: usize,
+}

@@ -1,0 +1,224 @@
+//! One job's way from its lease to its outcome.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::{RwLock, mpsc, oneshot};
+
+use crate::attempt::{Failure, Measured, Verdict};
+use crate::clock::{Clock, Micros, SECOND_US};
+use crate::commit::{Outcome, Report, Slot};
+use crate::fetch::{Fetched, Fetcher};
+use crate::job::{Event, Standing, State};
+use crate::pace::{Dispenser, Sent};
+use crate::process::{JobRef, Pool, Work};
+use crate::progress::{OnEvent, RunEvent};
+use crate::response::Response;
+use crate::settings::Settings;
+use crate::stop::{Phase, Stop};
+use crate::store::{Lease, Output, Store};
+
+/// A 429 that does not say how long to wait pauses the limit for this long.
+const PAUSE_US: Micros = SECOND_US;
+
+/// What every journey of a run shares.
+pub(super) struct Context<S> {
+    pub(super) store: Arc<S>,
+    pub(super) run: i64,
+    pub(super) fetcher: Fetcher,
+    pub(super) pool: Pool,
+    pub(super) settings: Arc<Settings>,
+    pub(super) work: Work,
+    pub(super) dispenser: Arc<Dispenser>,
+    /// Read while a job is processed; written by a suspect, which is thereby alone.
+    pub(super) alone: Arc<RwLock<()>>,
+    pub(super) report: mpsc::Sender<Outcome>,
+    pub(super) stop: Stop,
+    pub(super) clock: Clock,
+    pub(super) on_event: Arc<OnEvent>,
+    pub(super) database_id: String,
+    /// Jobs left in flight because the run left.
+    pub(super) abandoned: AtomicUsize,
+}
+
+impl<S: Store> Context<S> {
+    /// Takes a lease to its outcome. Ends without one where the run leaves: the lease is then recovered by the next.
+    pub(super) async fn journey(
+        self: Arc<Self>,
+        lease: Lease,
+        permit_us: Option<Micros>,
+        claimed_us: Micros,
+        slot: Slot,
+    ) {
+        let job = Traveller { standing: lease.standing, lease: Arc::new(lease), measured: Measured::default(), slot };
+        let arrived = match job.lease.response.clone() {
+            Some(stored) => Some((job, stored)),
+            None => self.fetch(job, permit_us, claimed_us).await,
+        };
+        if let Some((job, response)) = arrived {
+            self.process(job, response).await;
+        }
+    }
+
+    /// Waits for its moment, sends the request, and reports what came back; a success goes on to be processed.
+    async fn fetch(
+        &self,
+        mut job: Traveller,
+        permit_us: Option<Micros>,
+        claimed_us: Micros,
+    ) -> Option<(Traveller, Arc<Response>)> {
+        let Some(sent) = self.dispenser.permit(permit_us.unwrap_or(Micros::MAX)).await else {
+            let (job, attempt, slot) = (job.lease.job, job.lease.attempt, job.slot);
+            self.report(Outcome::Unsent { job, attempt, permit_us, slot }).await;
+            return None;
+        };
+        let fetched = self.unless_left(self.request(&job.lease, sent)).await?;
+        let Fetched { measured, response, failure, room } = fetched;
+        let rate_wait_us = measured.started_at_us.map(|started_us| started_us - claimed_us);
+        job.measured = Measured { rate_wait_us, ..measured };
+        job.slot.room = room;
+        match (failure, response) {
+            (None, Some(response)) => {
+                job.standing = self.report_fetched(&job, response.clone()).await?;
+                Some((job, response))
+            }
+            (failure, response) => {
+                let failure = failure.unwrap_or_else(no_answer);
+                self.pause_if_throttled(&failure, sent).await;
+                self.end(job, Event::FetchFailed(failure), response, None).await;
+                None
+            }
+        }
+    }
+
+    async fn request(&self, lease: &Lease, sent: Sent) -> Fetched {
+        let repeatable = !matches!(lease.request.method.as_str(), "POST" | "PATCH");
+        let key = (!repeatable).then(|| idempotency_key(&self.database_id, lease));
+        let opening = self.dispenser.clone();
+        let opened = Arc::new(move || opening.cold(sent));
+        let answered = |now_us| self.dispenser.ended(sent, now_us);
+        self.fetcher.fetch(&lease.request, key.as_deref(), opened, answered).await
+    }
+
+    /// Reports a response under the lease that is kept. A suspect waits until it is durable, and is accused.
+    async fn report_fetched(&self, job: &Traveller, response: Arc<Response>) -> Option<Standing> {
+        let suspect = job.lease.suspect && !self.work.is_none();
+        let (told, durable) = if suspect { Some(oneshot::channel()).unzip() } else { (None, None) };
+        let report = Report {
+            job: job.lease.job,
+            attempt: job.lease.attempt,
+            standing: job.standing,
+            event: Event::Fetched,
+            measured: job.measured.clone(),
+            response: Some(response),
+            output: None,
+        };
+        self.report(Outcome::Fetched(report, told)).await;
+        if let Some(durable) = durable {
+            durable.await.ok()?;
+        }
+        Some(Standing { state: State::Fetched, generation: job.standing.generation + 1, ..job.standing })
+    }
+
+    /// A 429 pauses the limit once, durably; it is the limit's concern, not the job's.
+    async fn pause_if_throttled(&self, failure: &Failure, sent: Sent) {
+        if failure.verdict != Verdict::Throttled {
+            return;
+        }
+        let until_us = failure.not_before_us.unwrap_or_else(|| self.clock.now_us() + PAUSE_US);
+        for limit in self.dispenser.refused(sent, until_us) {
+            if let Err(error) = self.store.pause_limit(&limit, until_us).await {
+                tracing::warn!(%error, limit = limit.name, "the pause is kept for this run only");
+            }
+        }
+        (self.on_event)(&RunEvent::Paused { until_us });
+    }
+
+    /// Runs the processor on a CPU thread: beside others, or alone where the job is a suspect.
+    async fn process(&self, mut job: Traveller, response: Arc<Response>) {
+        let ready_us = self.clock.now_us();
+        let mut company = None;
+        let mut solitude = None;
+        if job.lease.suspect && !self.work.is_none() {
+            solitude = Some(self.alone.clone().write_owned().await);
+            match self.store.accuse(self.run, job.lease.job, job.lease.attempt).await {
+                Ok(true) => job.standing.crashes += 1,
+                Ok(false) => return, // the lease is gone, and whoever has it now processes the job
+                Err(error) => {
+                    tracing::error!(%error, job = job.lease.job, "a suspect is left to the next run");
+                    return;
+                }
+            }
+        } else {
+            company = Some(self.alone.clone().read_owned().await);
+        }
+        let (work, lease, clock) = (self.work.clone(), job.lease.clone(), self.clock);
+        let (told, done) = oneshot::channel();
+        self.pool.spawn(move || {
+            let begun_us = clock.now_us();
+            let seen = JobRef { id: lease.job, key: &lease.key, attempt: lease.attempt, request: &lease.request };
+            let output = work.run(&response, seen);
+            drop((company, solitude));
+            // Nobody listens any more where the run has left.
+            let _ = told.send((output, begun_us, clock.now_us()));
+        });
+        let Some(Ok((output, begun_us, ended_us))) = self.unless_left(done).await else { return };
+        let measured = &mut job.measured;
+        measured.queue_us = Some(begun_us - ready_us);
+        measured.process_us = Some(ended_us - begun_us);
+        if measured.fetch_us.is_some() {
+            measured.latency_us = measured.started_at_us.map(|started_us| ended_us - started_us);
+            let within = |sla| measured.latency_us.map(|latency_us| latency_us <= crate::clock::micros(sla));
+            measured.within_sla = self.settings.sla.and_then(within);
+        } else {
+            measured.started_at_us = Some(begun_us);
+        }
+        let (event, output) = match output {
+            Ok(json) => (Event::Processed, Some(Output { json, processor: self.work.version().clone() })),
+            Err(failure) => (Event::ProcessFailed(failure), None),
+        };
+        self.end(job, event, None, output).await;
+    }
+
+    async fn end(&self, job: Traveller, event: Event, response: Option<Arc<Response>>, output: Option<Output>) {
+        let Traveller { lease, standing, measured, slot } = job;
+        let report = Report { job: lease.job, attempt: lease.attempt, standing, event, measured, response, output };
+        self.report(Outcome::Ended(report, slot)).await;
+    }
+
+    /// An error means that the committer has failed, and the run with it: the lease is left to the next one.
+    async fn report(&self, outcome: Outcome) {
+        let _ = self.report.send(outcome).await;
+    }
+
+    /// `None` where the run leaves first. Never around a future of the store: those must not be dropped half-way.
+    async fn unless_left<F: Future>(&self, future: F) -> Option<F::Output> {
+        tokio::select! {
+            output = future => Some(output),
+            () = self.stop.reached(Phase::Leave) => {
+                self.abandoned.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+}
+
+/// A lease, and what becomes of it on the way.
+struct Traveller {
+    lease: Arc<Lease>,
+    standing: Standing,
+    measured: Measured,
+    slot: Slot,
+}
+
+/// The same over retries, restarts and crashes, until the server has answered completely.
+fn idempotency_key(database_id: &str, lease: &Lease) -> String {
+    let named = format!("{database_id}/{}/{}", lease.job, lease.standing.generation);
+    format!("{:x}", Sha256::digest(named))
+}
+
+fn no_answer() -> Failure {
+    Failure::new(crate::attempt::ErrorType::DECODE, Verdict::Permanent, "neither a response nor an error")
+}

@@ -1,0 +1,107 @@
+//! What a run tells of itself while it goes: events out of the machinery. Drawing them is somebody else's work.
+
+use crate::attempt::{ErrorType, Measured, Verdict};
+use crate::clock::Micros;
+use crate::job::{Event, Next, State};
+use crate::minutes::Minutes;
+use crate::store::Counts;
+
+/// Something a run tells.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunEvent<'a> {
+    /// It holds the database and has recovered what an earlier run left.
+    Began {
+        /// Jobs as they stand.
+        counts: &'a Counts,
+        /// Jobs that were in flight when an earlier run died.
+        interrupted: u64,
+        /// Jobs given up as poison.
+        poisoned: u64,
+    },
+    /// A batch of outcomes is durable.
+    Committed(&'a Tally),
+    /// The server asked us to wait; nothing is sent before this time.
+    Paused {
+        /// Until when.
+        until_us: Micros,
+    },
+    /// It claims nothing more, and waits for what flies.
+    Draining {
+        /// Jobs in flight.
+        in_flight: usize,
+        /// At most until then.
+        until_us: Micros,
+    },
+}
+
+/// Takes events; called from within the run, so it should be quick.
+pub type OnEvent = Box<dyn Fn(&RunEvent<'_>) + Send + Sync>;
+
+/// What a run has done so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Jobs that succeeded.
+    pub succeeded: u64,
+    /// Jobs given up.
+    pub failed: u64,
+    /// Failed attempts whose jobs are tried again.
+    pub retried: u64,
+    /// Requests that the server refused as too many (429).
+    pub refused: u64,
+    /// Leases given back unsent.
+    pub released: u64,
+    /// Write-backs dropped because their lease was gone.
+    pub stale: u64,
+    /// Results within the SLA.
+    pub within_sla: u64,
+    /// Results beyond it.
+    pub late: u64,
+    /// When the first request was sent.
+    pub first_us: Option<Micros>,
+    /// When the last request was sent.
+    pub last_us: Option<Micros>,
+    /// Requests answered, or failed without an answer.
+    pub requests: u64,
+    /// Latencies of the whole run, in one span.
+    pub latencies: Minutes,
+}
+
+impl Tally {
+    /// Counts one durable outcome that ended its claim.
+    pub fn add(&mut self, event: &Event, next: &Next, measured: &Measured) {
+        match next.standing.state {
+            State::Succeeded => self.succeeded += 1,
+            State::Failed => self.failed += 1,
+            State::Pending | State::Fetched | State::Cancelled => match event {
+                Event::FetchFailed(failure) if failure.verdict == Verdict::Throttled => self.refused += 1,
+                Event::FetchFailed(_) | Event::ProcessFailed(_) => self.retried += 1,
+                Event::Fetched | Event::Processed | Event::Interrupted => {}
+            },
+        }
+        if let (Some(_), Some(started_us)) = (measured.rate_wait_us, measured.started_at_us) {
+            self.requests += 1;
+            self.first_us = Some(self.first_us.map_or(started_us, |first| first.min(started_us)));
+            self.last_us = Some(self.last_us.map_or(started_us, |last| last.max(started_us)));
+        }
+        self.within_sla += u64::from(measured.within_sla == Some(true));
+        self.late += u64::from(measured.within_sla == Some(false));
+        let failed = matches!(event, Event::FetchFailed(_) | Event::ProcessFailed(_));
+        self.latencies.add(measured, failed, 0);
+    }
+
+    /// Jobs this run is done with.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.succeeded + self.failed
+    }
+}
+
+/// Jobs in these states with this type of failure; `None` in a place takes all.
+#[must_use]
+pub fn count(counts: &Counts, state: Option<State>, error_type: Option<&ErrorType>) -> u64 {
+    let fits = |(s, e): &(State, Option<ErrorType>)| {
+        state.is_none_or(|state| state == *s) && error_type.is_none_or(|wanted| Some(wanted) == e.as_ref())
+    };
+    counts.iter().filter(|(at, _)| fits(at)).map(|(_, n)| n).sum()
+}

@@ -1,0 +1,101 @@
+//! A store in memory: the same promises as a database, as plainly as they can be written. For tests and simulations.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::Micros;
+use crate::limit::Limit;
+use crate::minutes::Minutes;
+use crate::store::{
+    Chunk, Committed, Counts, Done, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, Want, WriteBack,
+};
+
+mod tables;
+mod verbs;
+
+pub use tables::{Attempt, Fault, Import, Job, KeptLimit, Run, Tables};
+
+/// A handle on a store in memory; clones are handles on the same one.
+///
+/// A crash of the process is modelled by dropping everything but a handle: what the verbs wrote is there, nothing else.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<Tables>>);
+
+impl MemoryStore {
+    /// A copy of all that is stored now.
+    #[must_use]
+    pub fn inspect(&self) -> Tables {
+        self.with(|tables| tables.clone())
+    }
+
+    /// Asks a run to stop, as another terminal would; [`Store::look`] tells it.
+    pub fn ask_to_stop(&self, run: i64) {
+        self.with(|tables| {
+            if let Some(run) = tables.runs.get_mut(&run) {
+                run.stop = true;
+            }
+        });
+    }
+
+    /// Does one verb. A verb is one transaction: the lock is held from its first to its last change.
+    fn with<T>(&self, verb: impl FnOnce(&mut Tables) -> T) -> T {
+        // A test that panicked in a verb has failed already; the lock it held is no second failure.
+        verb(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Store for MemoryStore {
+    async fn begin_import(&self, source: &str, now_us: Micros) -> Done<i64> {
+        Ok(self.with(|tables| tables.begin_import(source, now_us)))
+    }
+
+    async fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
+        self.with(|tables| tables.import(import, chunk, now_us))
+    }
+
+    async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
+        Ok(self.with(|tables| tables.recover(run, now_us)))
+    }
+
+    async fn claim(&self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Done<Vec<Lease>> {
+        Ok(self.with(|tables| tables.claim(run, want, spends, now_us)))
+    }
+
+    async fn commit(&self, run: i64, batch: &[WriteBack], minutes: &Minutes, now_us: Micros) -> Done<Committed> {
+        Ok(self.with(|tables| tables.commit(run, batch, minutes, now_us)))
+    }
+
+    async fn release(&self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) -> Done<()> {
+        self.with(|tables| tables.release(run, leases, spends));
+        Ok(())
+    }
+
+    async fn accuse(&self, run: i64, job: i64, attempt: u32) -> Done<bool> {
+        Ok(self.with(|tables| tables.accuse(run, job, attempt)))
+    }
+
+    async fn next_due(&self) -> Done<Option<Micros>> {
+        Ok(self.with(|tables| tables.next_due()))
+    }
+
+    async fn pause_limit(&self, limit: &Limit, until_us: Micros) -> Done<()> {
+        self.with(|tables| tables.pause_limit(limit, until_us));
+        Ok(())
+    }
+
+    async fn look(&self, run: i64, beat: Option<Micros>) -> Done<Look> {
+        Ok(self.with(|tables| tables.look(run, beat)))
+    }
+
+    async fn end(&self, run: i64, outcome: RunOutcome, now_us: Micros) -> Done<()> {
+        self.with(|tables| tables.end(run, outcome, now_us));
+        Ok(())
+    }
+
+    async fn settings(&self) -> Done<Option<String>> {
+        Ok(self.with(|tables| tables.settings()))
+    }
+
+    async fn counts(&self) -> Done<Counts> {
+        Ok(self.with(|tables| tables.counts.clone()))
+    }
+}

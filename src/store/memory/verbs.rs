@@ -1,0 +1,261 @@
+//! The verbs, each a plain function over the tables.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::attempt::{ErrorType, Measured};
+use crate::backoff::Backoff;
+use crate::clock::Micros;
+use crate::job::{Event, RetryRules, Standing, State, next};
+use crate::limit::{Limit, Spend};
+use crate::minutes::Minutes;
+use crate::store::{
+    Chunk, Committed, Done, Imported, Lease, Look, NewJob, NewRun, Recovered, Reject, RunOutcome, StoreError, Want,
+    WriteBack,
+};
+
+use super::tables::{Attempt, Import, Job, KeptLimit, Run, Tables, next_id};
+
+impl Tables {
+    pub(super) fn begin_import(&mut self, source: &str, now_us: Micros) -> i64 {
+        let id = next_id(&self.imports);
+        let source = source.to_owned();
+        self.imports.insert(id, Import { source, started_at_us: now_us, rows: 0, added: 0, rejected: 0 });
+        id
+    }
+
+    pub(super) fn import(&mut self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
+        if !self.imports.contains_key(&import) {
+            return Err(StoreError::Database {
+                doing: "import rows".to_owned(),
+                source: "there is no such import".into(),
+            });
+        }
+        let mut done = Imported::default();
+        let mut rejects = chunk.rejects.clone();
+        for new in &chunk.jobs {
+            match self.keys.get(&new.key).and_then(|id| self.jobs.get(id)) {
+                Some(known) if known.request == new.request => done.known += 1,
+                Some(known) => rejects.push(other_request(new, known)),
+                None => {
+                    self.insert_job(fresh(import, new, now_us));
+                    done.added += 1;
+                }
+            }
+        }
+        done.rejected = rejects.len() as u64;
+        self.rejected.extend(rejects.into_iter().map(|reject| ((import, reject.line), reject)));
+        if let Some(import) = self.imports.get_mut(&import) {
+            import.rows += (chunk.jobs.len() + chunk.rejects.len()) as u64;
+            import.added += done.added;
+            import.rejected += done.rejected;
+        }
+        Ok(done)
+    }
+
+    pub(super) fn recover(&mut self, run: &NewRun, now_us: Micros) -> Recovered {
+        for dead in self.runs.values_mut().filter(|run| run.ended.is_none()) {
+            dead.ended = Some((now_us, "crashed"));
+        }
+        let mut found = Recovered { run: next_id(&self.runs), ..Recovered::default() };
+        let leased: Vec<i64> = self.jobs.iter().filter(|(_, job)| job.run.is_some()).map(|(id, _)| *id).collect();
+        for id in leased {
+            if self.interrupt(id, now_us) == Some(State::Failed) {
+                found.poisoned += 1;
+            } else {
+                found.interrupted += 1;
+            }
+        }
+        self.keep_limits(&run.limits, now_us);
+        found.spends = self.spends.iter().map(spend).collect();
+        found.limits = self.limits.values().map(|kept| (kept.limit.clone(), kept.paused_until_us)).collect();
+        let settings = run.settings.clone();
+        let run = Run { started_at_us: now_us, heartbeat_at_us: now_us, ended: None, settings, stop: false };
+        self.runs.insert(found.run, run);
+        found
+    }
+
+    /// Frees the lease of a dead run and notes the attempt that was lost with it; gives the state the job has then.
+    fn interrupt(&mut self, id: i64, now_us: Micros) -> Option<State> {
+        // An interruption costs a job nothing, so no rule about retries has a say in it.
+        const NO_WAIT: Backoff = Backoff { base: Duration::ZERO, ceiling: Duration::ZERO };
+        const NO_RULES: RetryRules = RetryRules { max_attempts: 1, backoff: NO_WAIT, seed: 0 };
+        let job = self.jobs.get(&id)?;
+        let (run, attempt) = (job.run?, job.attempts);
+        let gone = next(job.standing, &Event::Interrupted, &NO_RULES, id, attempt, now_us);
+        // What a first write-back of this claim measured stays: its request was answered, only its processing was lost.
+        let message = gone.error.as_ref().map_or_else(String::new, |(_, message)| message.clone());
+        let row = self.attempts.entry((id, attempt)).or_insert_with(|| Attempt {
+            run,
+            measured: Measured::default(),
+            error: None,
+        });
+        row.error = Some((ErrorType::INTERRUPTED, message));
+        self.change_job(id, |job| job.go(&gone, now_us))?;
+        Some(gone.standing.state)
+    }
+
+    /// Makes the limits exactly these. One that was there keeps what was learnt of it, and its permits that still count.
+    fn keep_limits(&mut self, limits: &[Limit], now_us: Micros) {
+        let old = std::mem::take(&mut self.limits);
+        let same = |limit: &Limit| {
+            let kept = old.get(&limit.name)?;
+            ((kept.limit.permits, kept.limit.window_us) == (limit.permits, limit.window_us)).then(|| kept.clone())
+        };
+        let oldest_us = |kept: &KeptLimit| now_us - kept.limit.window_us - kept.limit.jitter_us;
+        self.spends.retain(|(name, until_us), _| {
+            let mut kept = limits.iter().filter(|limit| limit.name == *name).filter_map(same);
+            kept.any(|kept| *until_us > oldest_us(&kept))
+        });
+        for limit in limits {
+            let kept = same(limit).unwrap_or_else(|| KeptLimit { limit: limit.clone(), paused_until_us: 0 });
+            self.limits.insert(limit.name.clone(), kept);
+        }
+    }
+
+    pub(super) fn claim(&mut self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Vec<Lease> {
+        debug_assert!(self.limits.is_empty() || spends.len() >= want.requests, "a request without a permit");
+        let mut ready: Vec<_> = self.jobs.iter().filter_map(|(id, job)| Some((place(job, now_us)?, *id))).collect();
+        ready.sort_unstable();
+        let mut requests = 0;
+        let mut leases = Vec::new();
+        for ((needs_request, ..), id) in ready {
+            if leases.len() == want.slots || (needs_request && requests == want.requests) {
+                break; // whatever follows needs a request too
+            }
+            requests += usize::from(needs_request);
+            leases.extend(self.lease(run, id));
+        }
+        for until_us in &spends[..requests.min(spends.len())] {
+            for name in self.limits.keys() {
+                *self.spends.entry((name.clone(), *until_us)).or_default() += 1;
+            }
+        }
+        leases
+    }
+
+    fn lease(&mut self, run: i64, id: i64) -> Option<Lease> {
+        let job = self.jobs.get_mut(&id)?;
+        job.attempts += 1;
+        job.run = Some(run);
+        let fetched = job.standing.state == State::Fetched;
+        Some(Lease {
+            job: id,
+            attempt: job.attempts,
+            key: job.key.clone(),
+            standing: job.standing,
+            suspect: job.error.as_ref().is_some_and(|(error_type, _)| *error_type == ErrorType::INTERRUPTED),
+            request: job.request.clone(),
+            response: self.responses.get(&id).filter(|_| fetched).map(|(_, response)| Arc::clone(response)),
+        })
+    }
+
+    pub(super) fn commit(&mut self, run: i64, batch: &[WriteBack], minutes: &Minutes, now_us: Micros) -> Committed {
+        let mut done = Committed::default();
+        for (i, back) in batch.iter().enumerate() {
+            if !self.holds(run, back.job, back.attempt) {
+                done.stale.push(i);
+                continue;
+            }
+            let attempt = Attempt { run, measured: back.measured.clone(), error: back.next.error.clone() };
+            self.attempts.insert((back.job, back.attempt), attempt);
+            if let Some(response) = &back.response {
+                self.responses.insert(back.job, (back.attempt, Arc::clone(response)));
+            }
+            if let Some(output) = &back.output {
+                self.results.insert(back.job, (back.attempt, output.clone()));
+            }
+            self.change_job(back.job, |job| job.go(&back.next, now_us));
+        }
+        for (place, bucket) in &minutes.0 {
+            let sum = self.minutes.0.entry(*place).or_default();
+            sum.n += bucket.n;
+            sum.late += bucket.late;
+            sum.failed += bucket.failed;
+        }
+        done
+    }
+
+    pub(super) fn release(&mut self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) {
+        for (id, attempt) in leases {
+            if self.holds(run, *id, *attempt) {
+                self.change_job(*id, |job| job.run = None);
+            }
+        }
+        for until_us in spends {
+            for name in self.limits.keys() {
+                if let Some(permits) = self.spends.get_mut(&(name.clone(), *until_us)) {
+                    *permits = permits.saturating_sub(1);
+                }
+            }
+        }
+        self.spends.retain(|_, permits| *permits > 0);
+    }
+
+    pub(super) fn accuse(&mut self, run: i64, job: i64, attempt: u32) -> bool {
+        self.holds(run, job, attempt) && self.change_job(job, |job| job.standing.crashes += 1).is_some()
+    }
+
+    pub(super) fn next_due(&self) -> Option<Micros> {
+        self.jobs.values().filter(|job| job.is_free()).map(|job| job.due_at_us).min()
+    }
+
+    pub(super) fn pause_limit(&mut self, limit: &Limit, until_us: Micros) {
+        if let Some(kept) = self.limits.get_mut(&limit.name) {
+            kept.paused_until_us = kept.paused_until_us.max(until_us);
+            kept.limit.jitter_us = kept.limit.jitter_us.max(limit.jitter_us);
+        }
+    }
+
+    pub(super) fn look(&mut self, run: i64, beat: Option<Micros>) -> Look {
+        let Some(run) = self.runs.get_mut(&run) else { return Look::default() };
+        run.heartbeat_at_us = beat.unwrap_or(run.heartbeat_at_us);
+        Look { changed: false, stop: run.stop }
+    }
+
+    pub(super) fn end(&mut self, run: i64, outcome: RunOutcome, now_us: Micros) {
+        if let Some(run) = self.runs.get_mut(&run).filter(|run| run.ended.is_none()) {
+            run.ended = Some((now_us, outcome.as_str()));
+        }
+    }
+
+    pub(super) fn settings(&self) -> Option<String> {
+        self.runs.last_key_value().map(|(_, run)| run.settings.clone())
+    }
+}
+
+fn spend(((limit, until_us), permits): (&(String, Micros), &u32)) -> Spend {
+    Spend { limit: limit.clone(), until_us: *until_us, permits: *permits }
+}
+
+/// A job that was never claimed.
+fn fresh(import: i64, new: &NewJob, now_us: Micros) -> Job {
+    Job {
+        key: new.key.clone(),
+        import,
+        line: new.line,
+        request: new.request.clone(),
+        standing: Standing { state: State::Pending, failures: 0, generation: 0, crashes: 0 },
+        attempts: 0,
+        due_at_us: 0,
+        run: None,
+        error: None,
+        created_at_us: now_us,
+        finished_at_us: None,
+    }
+}
+
+fn other_request(new: &NewJob, known: &Job) -> Reject {
+    let reason = format!(
+        "the key `{}` is known from line {} of import {} with another request; give this row a key of its own",
+        new.key, known.line, known.import
+    );
+    let row = serde_json::Value::Object(new.request.row.clone()).to_string();
+    Reject { line: new.line, reason, text: row.chars().take(1_000).collect() }
+}
+
+/// Where a job stands in the queue: finish what is nearly done, then retries, then fresh ones. `None`: not in it now.
+fn place(job: &Job, now_us: Micros) -> Option<(bool, bool, Micros)> {
+    let pending = job.standing.state == State::Pending;
+    (job.is_free() && job.due_at_us <= now_us).then_some((pending, pending && job.due_at_us == 0, job.due_at_us))
+}

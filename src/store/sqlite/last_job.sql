@@ -1,0 +1,2 @@
+-- New jobs are numbered from here.
+SELECT coalesce(max(id), 0) FROM jobs

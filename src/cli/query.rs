@@ -105,19 +105,8 @@ pub(crate) async fn run(args: QueryArgs, db: &Path) -> anyhow::Result<ExitCode> 
         Err(e) => Err(e),
     };
     console.close().await?;
-    outcome.map_err(advised).context("failed to run the query")?;
+    outcome.context("failed to run the query")?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// What to do next, where the error itself does not say.
-fn advised(error: QueryError) -> anyhow::Error {
-    let next = match &error {
-        QueryError::TimedOut { .. } => "narrow it down (WHERE id .., LIMIT), or allow more with --timeout 10m",
-        QueryError::Nothing => "try: haul query 'SELECT * FROM job_view LIMIT 5'",
-        QueryError::Sql { hint: None, .. } => "the columns there are: haul query \"PRAGMA table_info(job_view)\"",
-        _ => return error.into(),
-    };
-    anyhow::anyhow!("{error}; {next}")
 }
 
 fn text_of(given: &str) -> anyhow::Result<String> {

@@ -1,35 +1,81 @@
 //! The command line: one verb, one file.
 
-pub(crate) mod query;
-pub(crate) mod status;
+mod demo;
+pub(crate) mod environment;
+mod exit;
+mod flags;
+mod import;
+pub(crate) mod log;
+mod progress;
+mod query;
+mod run;
+mod signals;
+mod status;
+mod summary;
 mod terminal;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// haul drains a table of HTTP jobs.
+use exit::Exit;
+
+/// Drains a table of HTTP jobs at a rate limit, with CPU work on every response, and resumes exactly where it stopped
+///
+/// Exit codes: 0 all done, 1 the tool failed (run again), 2 usage, 3 some jobs failed for good, 4 nothing to resume, 5 could
+/// not succeed, 6 another run holds the database, 65 some input rows were rejected, 75 stopped on purpose with work left,
+/// 129/130/143 interrupted by a signal.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, max_term_width = 110)]
 pub(crate) struct Cli {
-    /// The database
-    #[arg(long, global = true, env = "HAUL_DB", default_value = "haul.db", value_name = "PATH")]
-    db: PathBuf,
+    /// The database [default: haul.db]
+    #[arg(long, global = true, env = "HAUL_DB", value_name = "PATH")]
+    db: Option<PathBuf>,
+    /// Say less (-q: no progress) on stderr
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more on stderr; twice for details
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Form of log lines on stderr
+    #[arg(long, global = true, value_name = "FORM", default_value = "text")]
+    log_format: log::Format,
     #[command(subcommand)]
     verb: Verb,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Query(query::QueryArgs),
+    Run(run::RunArgs),
+    Resume(run::ResumeArgs),
+    Import(import::ImportArgs),
     Status(status::StatusArgs),
+    Query(query::QueryArgs),
+    Demo(demo::DemoArgs),
 }
 
 /// Does what the command line says.
-pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let db = cli.db.clone().unwrap_or_else(|| "haul.db".into());
     match cli.verb {
-        Verb::Query(args) => query::run(args, &cli.db).await,
-        Verb::Status(args) => status::run(args, &cli.db).await,
+        Verb::Run(args) => run::run(args, &db, cli.quiet).await,
+        Verb::Resume(args) => run::resume(args, &db, cli.quiet).await,
+        Verb::Import(args) => import::run(args, &db, cli.quiet).await,
+        Verb::Status(args) => status::run(args, &db).await,
+        Verb::Query(args) => query::run(args, &db).await,
+        Verb::Demo(args) => demo::run(args, cli.db, cli.quiet).await,
     }
+}
+
+/// Says what failed and why, one cause a line, and gives the exit code for it.
+pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
+    let mut out = anstream::stderr();
+    // Where stderr is closed there is nobody to tell.
+    let _ = writeln!(out, "error: {}", terminal::visible(&error.to_string()));
+    for cause in error.chain().skip(1) {
+        let _ = writeln!(out, "  because: {}", terminal::visible(&cause.to_string()));
+    }
+    ExitCode::from(exit::of_error(error).code())
 }

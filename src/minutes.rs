@@ -47,6 +47,23 @@ impl Minutes {
     }
 }
 
+impl Minutes {
+    /// The smallest bound that holds this share (`0.0 ..= 1.0`) of a stage's attempts, over all minutes; `None` = no attempt.
+    #[must_use]
+    pub fn percentile_us(&self, stage: &str, share: f64) -> Option<Micros> {
+        let mut buckets = BTreeMap::<Micros, u64>::new();
+        for ((_, _, bound), bucket) in self.0.iter().filter(|((_, s, _), _)| *s == stage) {
+            *buckets.entry(*bound).or_default() += bucket.n;
+        }
+        let wanted = (buckets.values().sum::<u64>() as f64 * share).ceil() as u64;
+        let mut seen = 0;
+        buckets.into_iter().find_map(|(bound, n)| {
+            seen += n;
+            (seen >= wanted).then_some(bound)
+        })
+    }
+}
+
 /// Upper bound of the bucket that holds `us`: eight buckets an octave, so a bound is at most 1/8 above what it holds.
 #[must_use]
 pub fn bucket_of(us: Micros) -> Micros {
@@ -67,6 +84,19 @@ mod tests {
             assert!(bound >= us && bound - us <= us / 8, "{us} -> {bound}");
             assert_eq!(bucket_of(bound), bound);
         }
+    }
+
+    #[test]
+    fn percentiles_are_read_over_all_minutes() {
+        let mut minutes = Minutes::default();
+        for ms in 1..=100 {
+            let measured = Measured { fetch_us: Some(ms * 1000), ..Measured::default() };
+            minutes.add(&measured, false, ms * 10 * SECOND_US);
+        }
+        let p50 = minutes.percentile_us("fetch", 0.5).expect("there are attempts");
+        assert!((50_000..=57_000).contains(&p50), "{p50}");
+        assert_eq!(minutes.percentile_us("fetch", 1.0), Some(bucket_of(100_000)));
+        assert_eq!(minutes.percentile_us("process", 0.5), None);
     }
 
     #[test]

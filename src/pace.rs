@@ -59,7 +59,8 @@ impl Pacer {
     /// A pacer with nothing saved up: the first permit may fall due at once, the others follow evenly.
     ///
     /// All `limits` hold at once; without any, everything is due at once. `spends` are the permits that earlier runs wrote
-    /// down: each counts as sent at the last moment it could have been, which is now where that is still to come.
+    /// down: each counts as sent at the last moment it could have been, which is now where that is still to come. Permits
+    /// of requests that were in flight when a run died belong at `now_us` too: a slow connection sends after `until_us`.
     #[must_use]
     pub fn new(limits: &[Limit], spends: &[Spend], paused_until_us: Micros, now_us: Micros) -> Self {
         let shortest = limits.iter().min_by_key(|limit| (limit.window_us, limit.permits));
@@ -126,10 +127,26 @@ impl Pacer {
     }
 
     /// The head of its response, or its error, was seen. Every permit taken must come here, or it is remembered for good.
-    pub fn ended(&mut self, sent: Sent, now_us: Micros) {
-        let Some(flight) = self.flights.remove(&sent) else { return };
+    ///
+    /// Returns the time from which its permit counts: the latest at which the request can have reached the server. Where
+    /// that is more than J after the time its permit was written down with, what is written down is too early.
+    pub fn ended(&mut self, sent: Sent, now_us: Micros) -> Micros {
+        let Some(flight) = self.flights.remove(&sent) else { return now_us };
         for ring in &mut self.rings {
             ring.ended(flight.sent_us, flight.cold, now_us);
+        }
+        let jitter_us = self.limits.iter().map(|limit| limit.jitter_us).max().unwrap_or(0);
+        if flight.cold { now_us } else { now_us.min(flight.sent_us.saturating_add(jitter_us)) }
+    }
+
+    /// The process stood still until now (a timer fired late): requests that took their permit before, and have not ended,
+    /// may leave only now. To be called before the next permit is taken.
+    pub fn stalled(&mut self, now_us: Micros) {
+        for flight in self.flights.values_mut().filter(|flight| !flight.cold) {
+            for ring in &mut self.rings {
+                ring.delayed(flight.sent_us, now_us);
+            }
+            flight.sent_us = now_us;
         }
     }
 
@@ -198,7 +215,7 @@ impl Iterator for Plan<'_> {
             self.at_us = self.at_us.max(ring.next_us()?);
         }
         if let Some(even) = &mut self.even {
-            // Ends: a permit is due when GCRA says it is.
+            // Ends: each time refused is followed by a later one, and that one is due.
             while let Err(due_us) = even.take(self.at_us) {
                 self.at_us = due_us;
             }
@@ -209,3 +226,6 @@ impl Iterator for Plan<'_> {
         Some(self.at_us)
     }
 }
+
+#[cfg(test)]
+mod tests;

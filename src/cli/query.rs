@@ -6,13 +6,14 @@ mod table;
 use std::io::{IsTerminal, Read, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::ExitCode;
+
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use haul::store::sqlite::console::{Console, Query, QueryError};
 
+use super::exit::Exit;
 use super::terminal::quiet_if_closed;
 use format::Format;
 use table::Table;
@@ -95,7 +96,7 @@ impl ShapeArgs {
 }
 
 /// Runs the statement and writes its rows as they come.
-pub(crate) async fn run(args: QueryArgs, db: &Path) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: QueryArgs, db: &Path) -> anyhow::Result<Exit> {
     let sql = text_of(&args.sql)?;
     let params: Vec<_> = args.params.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
     let timeout = if args.timeout.is_zero() { Duration::MAX } else { args.timeout };
@@ -106,7 +107,7 @@ pub(crate) async fn run(args: QueryArgs, db: &Path) -> anyhow::Result<ExitCode> 
     };
     console.close().await?;
     outcome.context("failed to run the query")?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn text_of(given: &str) -> anyhow::Result<String> {

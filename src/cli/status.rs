@@ -4,12 +4,12 @@ mod draw;
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::ExitCode;
 
 use clap::Args;
 use haul::clock::Clock;
 use haul::store::sqlite::{open_read_only, overview};
 
+use super::exit::Exit;
 use super::terminal::quiet_if_closed;
 
 const EXAMPLES: &str = "\
@@ -30,7 +30,7 @@ pub(crate) struct StatusArgs {
 }
 
 /// Reads the numbers and writes them.
-pub(crate) async fn run(args: StatusArgs, db: &Path) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: StatusArgs, db: &Path) -> anyhow::Result<Exit> {
     use sqlx::Connection;
 
     let mut conn = open_read_only(db).await?;
@@ -43,5 +43,5 @@ pub(crate) async fn run(args: StatusArgs, db: &Path) -> anyhow::Result<ExitCode>
         false => draw::overview(&mut out, &overview, db),
     };
     quiet_if_closed(written.and_then(|()| out.flush()))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }

@@ -73,6 +73,12 @@ impl Ring {
         }
     }
 
+    /// The request sent at `sent_us` may have left as late as `now_us`.
+    pub(super) fn delayed(&mut self, sent_us: Micros, now_us: Micros) {
+        self.remove(sent_us.saturating_add(self.jitter_us));
+        self.sent(now_us, 1);
+    }
+
     /// Doubles J, up to W, for what was `sent` and has not ended, and for all that is still to come. The new J, if it is new.
     pub(super) fn widen(&mut self, sent: impl Iterator<Item = Micros>, now_us: Micros) -> Option<Micros> {
         let old_us = self.jitter_us;
@@ -131,12 +137,6 @@ impl Ring {
                 bucket.remove();
             }
         }
-    }
-
-    /// How many numbers it holds.
-    #[cfg(test)]
-    pub(super) fn size(&self) -> usize {
-        self.voids.len()
     }
 }
 
@@ -256,16 +256,25 @@ mod tests {
     }
 
     #[test]
-    fn buckets_bound_the_memory_and_are_never_void_too_soon() {
-        let mut ring = ring("100000/s");
-        for k in 0..200_000 {
-            ring.forget(k * 10);
-            ring.sent(k * 10, 1);
-            assert!(ring.size() <= 1_100);
+    fn buckets_bound_the_memory() {
+        for rate in ["100000/s", "4294967295/d"] {
+            let mut ring = ring(rate);
+            for k in 0..200_000 {
+                let now_us = k * ring.window_us / 100_000;
+                ring.forget(now_us);
+                ring.sent(now_us, 1);
+                assert!(ring.voids.len() <= 1_100, "{rate}");
+            }
         }
-        let mut ahead = ring.ahead();
-        ahead.free = 0;
-        let first = ahead.next_us().unwrap();
-        assert!((2 * W..=2 * W + 1_000).contains(&first), "{first}");
+    }
+
+    #[test]
+    fn a_bucket_is_void_with_the_last_of_its_permits_and_no_sooner() {
+        let mut ring = ring("25000/s");
+        ring.sent(12_345, 25_000);
+        assert_eq!(next(&ring), Some(W + J + 13_000));
+        ring.ended(12_345, false, 12_345 + 655);
+        assert_eq!(next(&ring), Some(W + 13_000));
+        assert_eq!(ring.known, 25_000);
     }
 }

@@ -50,6 +50,19 @@ impl SqliteStore {
         Ok(Self { writer: Mutex::new(Writer { connection, data_version: 0 }) })
     }
 
+    /// What a commit survives from now on; a power cut, unless this says otherwise.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub async fn keep_durability(&self, durability: Durability) -> Result<(), StoreError> {
+        let level = match durability {
+            Durability::PowerLoss => "PRAGMA synchronous = FULL",
+            Durability::Crash => "PRAGMA synchronous = NORMAL",
+        };
+        let connection = &mut self.writer().await.connection;
+        sqlx::query(level).execute(connection).await.map(drop).map_err(failed("set the durability"))
+    }
+
     /// Closes the database; the last process to do so tidies the write-ahead log away.
     ///
     /// # Errors

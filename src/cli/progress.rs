@@ -1,0 +1,213 @@
+//! How a run goes, on stderr: a bar on a terminal, a plain line every ten seconds off it, or an object a second.
+
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use haul::clock::{Clock, Micros, SECOND_US, span};
+use haul::job::State;
+use haul::progress::{RunEvent, Tally, count};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// The rate shown is that of about the last so many seconds.
+const RATE_SPAN_US: Micros = 5 * SECOND_US;
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Style {
+    /// A bar on a terminal, plain lines off it.
+    #[default]
+    Auto,
+    /// A bar.
+    Bar,
+    /// A line every ten seconds.
+    Plain,
+    /// An object every second.
+    Json,
+    /// Nothing.
+    None,
+}
+
+/// Shows how a run goes.
+pub(crate) struct Progress {
+    state: Arc<Mutex<Shown>>,
+    bar: Option<ProgressBar>,
+    ticker: Option<tokio::task::JoinHandle<()>>,
+    clock: Clock,
+    quiet: bool,
+}
+
+/// What is known, and when the rate was last taken.
+#[derive(Debug, Default)]
+struct Shown {
+    total: u64,
+    done_before: u64,
+    tally: Tally,
+    from: (Micros, u64),
+    rate: f64,
+    paused_until_us: Micros,
+}
+
+impl Progress {
+    /// Shows nothing until the run has begun.
+    pub(crate) fn start(style: Style, quiet: bool, clock: Clock) -> Self {
+        let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let style = match style {
+            _ if quiet => Style::None,
+            Style::Auto if terminal => Style::Bar,
+            Style::Auto => Style::Plain,
+            chosen => chosen,
+        };
+        let state = Arc::new(Mutex::new(Shown::default()));
+        let bar = (style == Style::Bar).then(bar);
+        let every = match style {
+            Style::Plain => Some(Duration::from_secs(10)),
+            Style::Json => Some(Duration::from_secs(1)),
+            Style::Bar => Some(Duration::from_millis(200)),
+            Style::Auto | Style::None => None,
+        };
+        let ticker = every.map(|every| {
+            let (state, bar) = (state.clone(), bar.clone());
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(every).await;
+                    let mut shown = state.lock().unwrap_or_else(PoisonError::into_inner);
+                    match &bar {
+                        Some(bar) => shown.draw(bar, clock.now_us()),
+                        None if style == Style::Json => say(&shown.json(clock.now_us())),
+                        None => say(&shown.line(clock.now_us())),
+                    }
+                }
+            })
+        });
+        Self { state, bar, ticker, clock, quiet }
+    }
+
+    /// Takes note of what a run tells.
+    pub(crate) fn event(&self, event: &RunEvent<'_>) {
+        let mut shown = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            RunEvent::Began { counts, interrupted, poisoned } => {
+                shown.total = counts.values().sum::<u64>() - count(counts, Some(State::Cancelled), None);
+                shown.done_before =
+                    count(counts, Some(State::Succeeded), None) + count(counts, Some(State::Failed), None);
+                shown.from = (self.clock.now_us(), 0);
+                drop(shown);
+                if *interrupted > 0 {
+                    self.note(&format!("resuming: {interrupted} jobs were in flight when the last run died; they go on"));
+                }
+                if *poisoned > 0 {
+                    self.note(&format!("{poisoned} jobs killed the process three times each and are failed as poison"));
+                }
+            }
+            RunEvent::Committed(tally) => {
+                shown.tally = Tally::clone(tally);
+            }
+            RunEvent::Paused { until_us } => shown.paused_until_us = *until_us,
+            RunEvent::Draining { in_flight, until_us } => {
+                let wait = span((until_us - self.clock.now_us()).max(0));
+                let wait = humantime::format_duration(Duration::from_secs(wait.as_secs()));
+                drop(shown);
+                self.note(&format!("stopping: {in_flight} in flight may land, for at most {wait}; once more leaves now"));
+            }
+            _ => {}
+        }
+    }
+
+    /// A message above the bar.
+    fn note(&self, text: &str) {
+        match &self.bar {
+            _ if self.quiet => {}
+            Some(bar) => bar.suspend(|| say(text)),
+            None => say(text),
+        }
+    }
+
+    /// Takes the display away.
+    pub(crate) fn finish(&self) {
+        if let Some(ticker) = &self.ticker {
+            ticker.abort();
+        }
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let template = "{bar:24} {pos}/{len} ({percent} %)  {msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}
+
+/// Where stderr is closed the run goes on unseen.
+fn say(line: &str) {
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+impl Shown {
+    fn done(&self) -> u64 {
+        self.done_before + self.tally.done()
+    }
+
+    /// Jobs done a second, lately.
+    fn rate(&mut self, now_us: Micros) -> f64 {
+        let (from_us, done) = self.from;
+        let passed = (now_us - from_us) as f64 / SECOND_US as f64;
+        if passed > 0.2 {
+            self.rate = (self.tally.done() - done) as f64 / passed;
+        }
+        if now_us - from_us > RATE_SPAN_US {
+            // Forgets the older half: the span shown is always between half and all of RATE_SPAN_US.
+            let half = RATE_SPAN_US / 2;
+            self.from = (now_us - half, self.tally.done() - (self.rate * half as f64 / SECOND_US as f64) as u64);
+        }
+        self.rate
+    }
+
+    fn draw(&mut self, bar: &ProgressBar, now_us: Micros) {
+        bar.set_length(self.total.max(self.done()));
+        bar.set_position(self.done());
+        bar.set_message(self.details(now_us));
+    }
+
+    fn line(&mut self, now_us: Micros) -> String {
+        let details = self.details(now_us);
+        format!("{}/{} done  {details}", self.done(), self.total)
+    }
+
+    fn details(&mut self, now_us: Micros) -> String {
+        let rate = self.rate(now_us);
+        let mut text = format!("{rate:.1}/s");
+        let left = self.total.saturating_sub(self.done());
+        if rate > 0.0 && left > 0 {
+            let eta = Duration::from_secs((left as f64 / rate).ceil() as u64);
+            text += &format!("  ETA {}", humantime::format_duration(eta));
+        }
+        let tally = &self.tally;
+        for (n, word) in [(tally.failed, "failed"), (tally.retried, "retried"), (tally.refused, "refused")] {
+            if n > 0 {
+                text += &format!("  {n} {word}");
+            }
+        }
+        if self.paused_until_us > now_us {
+            let wait = Duration::from_secs(span(self.paused_until_us - now_us).as_secs() + 1);
+            text += &format!("  paused by the server for {}", humantime::format_duration(wait));
+        }
+        text
+    }
+
+    fn json(&mut self, now_us: Micros) -> String {
+        let rate_per_s = (self.rate(now_us) * 10.0).round() / 10.0;
+        let Tally { succeeded, failed, retried, refused, .. } = self.tally;
+        let (done, total) = (self.done(), self.total);
+        serde_json::json!({
+            "done": done, "total": total, "succeeded": succeeded, "failed": failed, "retried": retried,
+            "refused": refused, "rate_per_s": rate_per_s,
+        })
+        .to_string()
+    }
+}

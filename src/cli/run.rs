@@ -1,0 +1,205 @@
+//! `haul run` and `haul resume`: import what is given, if anything, then drain.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use haul::clock::Clock;
+use haul::job::State;
+use haul::lock::RunLock;
+use haul::pipeline::{self, Run, Summary};
+use haul::process::Work;
+use haul::progress::count;
+use haul::settings::{Durability, Settings};
+use haul::stop::Stop;
+use haul::store::sqlite::SqliteStore;
+use haul::store::{RunOutcome, Store};
+
+use super::exit::{Exit, NothingThere, UsageError};
+use super::flags::{RequestFlags, WorkFlags};
+use super::import::{InputFlags, import};
+use super::progress::{Progress, Style};
+use super::signals::{self, Seen};
+use super::{environment, summary};
+
+const EXAMPLES: &str = "\
+Examples:
+  haul run urls.txt --rate 20/s
+  haul run cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --rate 20/s --process 'jq:.results[0]'
+  haul run                      go on with what is left, as the last run did
+  haul run --limit 20           a trial: begin 20 jobs, then stop";
+
+/// Import what is given, if anything, then drain until nothing is left to do; run again to resume
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// Files to import first, '-' for standard input: a URL a line, or CSV with a header
+    #[arg(value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    input: InputFlags,
+    #[command(flatten)]
+    request: RequestFlags,
+    #[command(flatten)]
+    work: WorkFlags,
+    #[command(flatten)]
+    once: OnceFlags,
+}
+
+/// Go on where the last run stopped, as it did
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  haul resume\n  haul resume --rate 10/s\n  haul --db other.db resume --for 10m")]
+pub(crate) struct ResumeArgs {
+    #[command(flatten)]
+    work: WorkFlags,
+    #[command(flatten)]
+    once: OnceFlags,
+}
+
+/// What is about one run alone, and not remembered.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "This run only")]
+pub(crate) struct OnceFlags {
+    /// Begin at most so many jobs, then stop
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Stop after this long: 90s, 10m, 8h
+    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    lasts: Option<Duration>,
+    /// How progress is shown on stderr
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    progress: Style,
+    /// The summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `haul run`.
+pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
+    let clock = Clock::start();
+    let create = !args.inputs.is_empty();
+    let (mut held, mut settings) = Held::take(db, create, clock).await?;
+    args.request.apply(&mut settings)?;
+    args.work.apply(&mut settings)?;
+    held.keep_durability(&settings).await?;
+    let work = work(&settings)?;
+    let stop = Stop::new();
+    let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
+    let mut rejected = 0;
+    if create {
+        rejected = import(&*held.store, &args.inputs, args.input, &settings, clock, &stop, quiet).await?;
+        if let Some(signal) = seen.signal() {
+            return Ok(Exit::Signal(signal));
+        }
+    }
+    let exit = drain(&held, settings, work, args.once, Watch { stop, seen, clock, quiet }).await?;
+    Ok(if exit == Exit::Done && rejected > 0 { Exit::Rejected } else { exit })
+}
+
+/// `haul resume`.
+pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
+    let clock = Clock::start();
+    let (mut held, mut settings) = Held::take(db, false, clock).await?;
+    if held.store.counts().await?.is_empty() {
+        return Err(NothingThere(format!("no job in {}: import some with `haul run INPUT`", db.display())).into());
+    }
+    args.work.apply(&mut settings)?;
+    held.keep_durability(&settings).await?;
+    let work = work(&settings)?;
+    let stop = Stop::new();
+    let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
+    drain(&held, settings, work, args.once, Watch { stop, seen, clock, quiet }).await
+}
+
+/// A database held by this run alone.
+pub(crate) struct Held {
+    pub(crate) store: Arc<SqliteStore>,
+    path: PathBuf,
+    _lock: RunLock,
+}
+
+impl Held {
+    /// Takes the run lock, opens the database, and reads what the last run was told.
+    pub(crate) async fn take(db: &Path, create: bool, clock: Clock) -> anyhow::Result<(Self, Settings)> {
+        if !create && !db.exists() {
+            let text = format!("no database at {}: begin with `haul run INPUT`, or name one with --db", db.display());
+            return Err(NothingThere(text).into());
+        }
+        let since = haul::report::iso_8601(clock.now_us());
+        let holder = format!("pid {} on {} since {since}", std::process::id(), environment::host());
+        let lock = RunLock::take(db, &holder)?;
+        let store = SqliteStore::open(db, Durability::PowerLoss, create).await?;
+        let settings = match store.settings().await? {
+            Some(json) => serde_json::from_str(&json).context("failed to read the settings of the last run")?,
+            None => Settings::default(),
+        };
+        Ok((Self { store: Arc::new(store), path: db.to_owned(), _lock: lock }, settings))
+    }
+
+    async fn keep_durability(&mut self, settings: &Settings) -> anyhow::Result<()> {
+        Ok(self.store.keep_durability(settings.durability).await?)
+    }
+}
+
+/// Who may end a run, and who sees it.
+pub(crate) struct Watch {
+    pub(crate) stop: Stop,
+    pub(crate) seen: Seen,
+    pub(crate) clock: Clock,
+    pub(crate) quiet: bool,
+}
+
+pub(crate) fn work(settings: &Settings) -> Result<Work, UsageError> {
+    match &settings.process {
+        Some(process) => Work::from_setting(process).map_err(|e| UsageError(format!("--process: {e}"))),
+        None => Ok(Work::none()),
+    }
+}
+
+/// Drains, shows how it goes, and says how it ended.
+pub(crate) async fn drain(
+    held: &Held,
+    settings: Settings,
+    work: Work,
+    once: OnceFlags,
+    watch: Watch,
+) -> anyhow::Result<Exit> {
+    let Watch { stop, seen, clock, quiet } = watch;
+    let progress = Arc::new(Progress::start(once.progress, quiet, clock));
+    let shown = progress.clone();
+    let run = Run {
+        settings: settings.clone(),
+        work,
+        limit: once.limit,
+        lasts: once.lasts,
+        stop,
+        on_event: Box::new(move |event| shown.event(event)),
+        clock,
+        host: environment::host(),
+    };
+    let ended = pipeline::run(held.store.clone(), run).await;
+    progress.finish();
+    let ended = ended.with_context(|| {
+        format!("failed to go on with {}; nothing is lost, `haul resume` goes on", held.path.display())
+    })?;
+    let counts = held.store.counts().await?;
+    let exit = exit(&ended, seen.signal(), count(&counts, Some(State::Failed), None), left(&counts));
+    summary::show(&ended, &counts, &settings, &held.path, once.json)?;
+    Ok(exit)
+}
+
+fn left(counts: &haul::store::Counts) -> u64 {
+    count(counts, Some(State::Pending), None) + count(counts, Some(State::Fetched), None)
+}
+
+fn exit(summary: &Summary, signal: Option<u8>, failed: u64, left: u64) -> Exit {
+    match summary.outcome {
+        _ if left == 0 && failed > 0 => Exit::SomeFailed,
+        _ if left == 0 => Exit::Done,
+        RunOutcome::Interrupted => Exit::Signal(signal.unwrap_or(2)),
+        RunOutcome::Drained | RunOutcome::Stopped | RunOutcome::Hopeless => Exit::Stopped,
+        RunOutcome::Error => Exit::Failed,
+    }
+}

@@ -34,6 +34,14 @@ pub enum StoreError {
         /// How that was seen.
         reason: String,
     },
+    /// The file is there, but may not or cannot be opened.
+    #[error("{path} cannot be opened ({reason}): may this user read it, and the -wal and -shm files beside it?")]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
     /// The file was written by a newer haul. It was not touched.
     #[error("{path} has schema version {found}, this haul knows up to {known}: use a newer haul")]
     Newer {

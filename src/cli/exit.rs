@@ -2,6 +2,7 @@
 
 use haul::lock::LockError;
 use haul::store::StoreError;
+use haul::store::sqlite::console::QueryError;
 
 /// How the program ends. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +57,8 @@ pub(crate) struct NothingThere(pub(crate) String);
 /// The exit that an error means.
 pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
-        if cause.is::<UsageError>() {
+        let mistyped = cause.downcast_ref::<QueryError>().is_some_and(QueryError::is_usage);
+        if mistyped || cause.is::<UsageError>() {
             return Exit::Usage;
         }
         if cause.is::<NothingThere>() {

@@ -106,19 +106,8 @@ pub(crate) async fn run(args: QueryArgs, db: &Path) -> anyhow::Result<Exit> {
         Err(e) => Err(e),
     };
     console.close().await?;
-    outcome.map_err(advised).context("failed to run the query")?;
+    outcome.context("failed to run the query")?;
     Ok(Exit::Done)
-}
-
-/// What to do next, where the error itself does not say.
-fn advised(error: QueryError) -> anyhow::Error {
-    let next = match &error {
-        QueryError::TimedOut { .. } => "narrow it down (WHERE id .., LIMIT), or allow more with --timeout 10m",
-        QueryError::Nothing => "try: haul query 'SELECT * FROM job_view LIMIT 5'",
-        QueryError::Sql { hint: None, .. } => "the columns there are: haul query \"PRAGMA table_info(job_view)\"",
-        _ => return error.into(),
-    };
-    anyhow::anyhow!("{error}; {next}")
 }
 
 fn text_of(given: &str) -> anyhow::Result<String> {
@@ -136,22 +125,21 @@ async fn answer(console: &mut Console, query: &Query<'_>, timeout: Duration, sha
     if shape == Shape::Table {
         return draw(console, query, timeout).await;
     }
-    let out = std::io::BufWriter::new(std::io::stdout());
-    let mut format = Format::new(shape, &query.columns, out);
-    let mut closed = format.begin();
-    if closed.is_ok() {
-        let each = |row: &[_]| format.row(row).map(ControlFlow::Continue);
-        closed = match console.run(query, timeout, each).await {
-            Err(QueryError::Output(e)) => Err(e),
-            // Rows that were there before it failed are still shown, and a JSON array stays one.
-            Err(other) => {
-                quiet_if_closed(format.end())?;
-                return Err(other);
-            }
-            Ok(()) => format.end(),
-        };
-    }
-    Ok(quiet_if_closed(closed)?)
+    let mut format = Format::new(shape, &query.columns, std::io::BufWriter::new(std::io::stdout()));
+    let outcome = match format.begin() {
+        Ok(()) => console.run(query, timeout, |row| format.row(row).map(ControlFlow::Continue)).await,
+        Err(e) => Err(e.into()),
+    };
+    let written = match outcome {
+        Ok(()) => format.end(),
+        Err(QueryError::Output(e)) => Err(e),
+        Err(other) => {
+            // The rows that came are shown, but a JSON array stays open: half an answer must not parse as a whole one.
+            quiet_if_closed(format.flush())?;
+            return Err(other);
+        }
+    };
+    Ok(quiet_if_closed(written)?)
 }
 
 async fn draw(console: &mut Console, query: &Query<'_>, timeout: Duration) -> Result<(), QueryError> {

@@ -5,7 +5,6 @@ mod draw;
 use std::io::{self, Write};
 use std::path::Path;
 
-
 use clap::Args;
 use haul::clock::Clock;
 use haul::store::sqlite::{open_read_only, overview};

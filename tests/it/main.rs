@@ -1,4 +1,5 @@
 //! The one integration-test binary.
 
 mod checker;
+mod console;
 mod server;

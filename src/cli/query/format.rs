@@ -38,10 +38,8 @@ impl<W: Write> Format<W> {
     /// What stands before the rows.
     pub(crate) fn begin(&mut self) -> io::Result<()> {
         match &mut self.form {
-            Form::Json { array: true, out } => out.write_all(b"["),
-            Form::Json { array: false, .. } => Ok(()),
-            Form::Csv(_) if self.columns.is_empty() => Ok(()),
-            Form::Csv(out) => out.write_record(&self.columns).map_err(io_error),
+            Form::Csv(out) if !self.columns.is_empty() => out.write_record(&self.columns).map_err(io_error),
+            Form::Json { .. } | Form::Csv(_) => Ok(()),
         }
     }
 
@@ -51,7 +49,7 @@ impl<W: Write> Format<W> {
         match &mut self.form {
             Form::Json { array, out } => {
                 if *array {
-                    out.write_all(if self.rows == 1 { b"\n" } else { b",\n" })?;
+                    out.write_all(if self.rows == 1 { b"[\n" } else { b",\n" })?;
                 }
                 serde_json::to_writer(&mut *out, &Object { columns: &self.columns, values })?;
                 if *array { Ok(()) } else { out.write_all(b"\n") }
@@ -62,13 +60,16 @@ impl<W: Write> Format<W> {
 
     /// What stands behind the rows.
     pub(crate) fn end(&mut self) -> io::Result<()> {
+        if let Form::Json { array: true, out } = &mut self.form {
+            out.write_all(if self.rows == 0 { b"[]\n" } else { b"\n]\n" })?;
+        }
+        self.flush()
+    }
+
+    /// Hands over what was written so far.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         match &mut self.form {
-            Form::Json { array, out } => {
-                if *array {
-                    out.write_all(if self.rows == 0 { b"]\n" } else { b"\n]\n" })?;
-                }
-                out.flush()
-            }
+            Form::Json { out, .. } => out.flush(),
             Form::Csv(out) => out.flush(),
         }
     }

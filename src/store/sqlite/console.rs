@@ -39,7 +39,7 @@ pub enum Value {
 #[non_exhaustive]
 pub enum QueryError {
     /// No statement, only comments and space.
-    #[error("there is no statement in it")]
+    #[error("there is no statement in it; try `SELECT * FROM job_view LIMIT 5`")]
     Nothing,
     /// More than one statement.
     #[error("only one statement is run; leave out what follows it: `{next}`")]
@@ -74,7 +74,10 @@ pub enum QueryError {
         form: String,
     },
     /// It worked longer than it may.
-    #[error("it was stopped after {} of work", humantime::format_duration(*after))]
+    #[error(
+        "it was stopped after {} of work: narrow it down (WHERE id .., LIMIT), or allow more with --timeout",
+        humantime::format_duration(*after)
+    )]
     TimedOut {
         /// The limit.
         after: Duration,
@@ -93,6 +96,14 @@ pub enum QueryError {
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl QueryError {
+    /// What was typed is at fault, not the database: exit 2.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::TimedOut { .. } | Self::Output(_) | Self::Store(_))
+    }
 }
 
 /// A statement that was checked: one, reading only, all its parameters given.
@@ -218,6 +229,9 @@ impl Console {
     /// What was probably meant.
     async fn hint(&mut self, message: &str) -> Option<String> {
         let (kind, wrong) = message.split_once(": ")?;
+        if message.contains("string literal") {
+            return None; // SQLite knows better: text in double quotes
+        }
         let wrong = wrong.split(" - ").next().unwrap_or(wrong).trim_matches('"');
         let word = wrong.rsplit('.').next().unwrap_or(wrong);
         let known: Vec<String> = match kind {
@@ -229,6 +243,7 @@ impl Console {
         match (kind, nearest(word, known.iter().map(String::as_str))) {
             (_, Some(near)) => Some(format!("did you mean `{near}`?")),
             ("no such table", None) => Some(format!("there are {}", known.join(", "))),
+            ("no such column", None) => Some("`PRAGMA table_info(job_view)` lists those of a view or table".to_owned()),
             _ => None,
         }
     }

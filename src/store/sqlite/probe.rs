@@ -53,12 +53,12 @@ pub async fn open_read_only(path: &Path) -> Result<SqliteConnection, StoreError>
 async fn open(path: &Path) -> Result<(SqliteConnection, Found), StoreError> {
     let file = existing(path)?;
     let options = options(&file);
-    let mut conn = options.connect().await.map_err(failed("open the database"))?;
+    let mut conn = options.connect().await.map_err(|e| unreadable(path, e))?;
     let mut header = read_header(&mut conn).await;
-    // A WAL database that nobody has open needs its `-shm` file made, which a read-only folder forbids. Without a log
-    // there is nothing to miss, and in such a folder nobody can begin one: then the file alone is the whole truth.
+    // A WAL database that nobody has open needs its `-shm` file made, which a folder that we may not write to forbids.
+    // Without a log nothing is missed: the file alone is the whole truth, as long as nobody else begins to write.
     if header.as_ref().is_err_and(wants_sidecars) && is_absent_or_empty(&sidecar(&file, "-wal")) {
-        conn = options.immutable(true).connect().await.map_err(failed("open the database"))?;
+        conn = options.immutable(true).connect().await.map_err(|e| unreadable(path, e))?;
         header = read_header(&mut conn).await;
     }
     let found = check(path, header)?;
@@ -71,7 +71,7 @@ fn existing(path: &Path) -> Result<PathBuf, StoreError> {
     // Only looked at, never opened: closing a second handle would drop SQLite's locks.
     match std::fs::metadata(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(StoreError::Missing { path: name }),
-        Err(e) => Err(failed("open the database")(sqlx::Error::Io(e))),
+        Err(e) => Err(StoreError::Unreadable { path: name, reason: e.to_string() }),
         Ok(found) if found.is_dir() => Err(StoreError::Foreign { path: name, reason: "it is a folder".to_owned() }),
         Ok(found) if !found.is_file() => Err(StoreError::Foreign { path: name, reason: "it is no file".to_owned() }),
         Ok(found) if found.len() == 0 => Err(StoreError::Foreign { path: name, reason: "it is empty".to_owned() }),
@@ -98,8 +98,10 @@ async fn read_header(conn: &mut SqliteConnection) -> Result<Header, sqlx::Error>
 }
 
 fn check(path: &Path, header: Result<Header, sqlx::Error>) -> Result<Found, StoreError> {
+    let at = path;
     let path = path.display().to_string();
     match header {
+        Err(e) if wants_sidecars(&e) => Err(unreadable(at, e)),
         Err(e) if primary_code(&e) == Some(libsqlite3_sys::SQLITE_NOTADB) => {
             Err(StoreError::Foreign { path, reason: "it is no SQLite database".to_owned() })
         }
@@ -111,6 +113,12 @@ fn check(path: &Path, header: Result<Header, sqlx::Error>) -> Result<Found, Stor
         Ok((0, 0, 0)) => Ok(Found::Empty),
         Ok(_) => Err(StoreError::Foreign { path, reason: "it is another program's SQLite database".to_owned() }),
     }
+}
+
+/// Why SQLite could not even open it.
+fn unreadable(path: &Path, error: sqlx::Error) -> StoreError {
+    let said = error.as_database_error().map_or_else(|| error.to_string(), |e| e.message().to_owned());
+    StoreError::Unreadable { path: path.display().to_string(), reason: said }
 }
 
 /// SQLite's result code without its extension.

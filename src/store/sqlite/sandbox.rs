@@ -89,7 +89,7 @@ impl Budget {
     /// The clock stands; what was left, is.
     pub(super) fn hold(&self) -> Duration {
         let until = self.until_us.swap(Micros::MAX, Ordering::Relaxed);
-        crate::clock::span(until - self.clock.now_us())
+        crate::clock::span(until.saturating_sub(self.clock.now_us()))
     }
 
     /// Nobody waits any more: end at once.

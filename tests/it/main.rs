@@ -1,1 +1,4 @@
 //! The one integration-test binary.
+
+mod random_numbers;
+mod store_suite;

@@ -2,3 +2,4 @@
 
 mod random_numbers;
 mod store_suite;
+mod tidy;

@@ -1,5 +1,6 @@
 //! The one integration-test binary.
 
 mod random_numbers;
+mod simulation;
 mod store_suite;
 mod tidy;

@@ -24,7 +24,7 @@ mod memory_rows;
 mod random;
 mod recover;
 mod release;
-mod scene;
+pub(crate) mod scene;
 
 /// A store under test: the store itself, what lies in it, and a death of its process.
 pub(crate) trait Inspect: Send + Sync + 'static {

@@ -4,7 +4,7 @@ use crate::clock::Micros;
 use crate::store::Want;
 
 /// Permits are taken together with their jobs as far ahead as this.
-pub const HORIZON_US: Micros = 100_000;
+pub const HORIZON_US: Micros = 50_000;
 
 /// A claim begins so long before its first permit falls due: the time its transaction may take.
 pub const LEAD_US: Micros = 25_000;
@@ -69,9 +69,9 @@ mod tests {
 
     #[test]
     fn permits_are_taken_as_far_as_the_horizon_once_the_first_is_near() {
-        let due = [20_000, 70_000, 120_000];
+        let due = [20_000, 45_000, 70_000];
         assert_eq!(plan(&Situation { due_us: Some(&due), ..FREE }, 0), Plan::Claim(Want { slots: 8, requests: 2 }));
-        assert_eq!(plan(&Situation { due_us: Some(&due[1..]), ..FREE }, 0), Plan::Wait(45_000));
+        assert_eq!(plan(&Situation { due_us: Some(&due[1..]), ..FREE }, 0), Plan::Wait(20_000));
     }
 
     #[test]

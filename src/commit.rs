@@ -63,6 +63,8 @@ pub struct Report {
     pub response: Option<Arc<Response>>,
     /// A result to store.
     pub output: Option<Output>,
+    /// Its permit counts from a later time than it was written down with.
+    pub late_permit: Option<(Micros, Micros)>,
 }
 
 /// Writes outcomes for one run.
@@ -130,6 +132,7 @@ impl<S: Store> Committer<S> {
                     let at = match fetched.remove(&job) {
                         Some(at) => {
                             write.response = write.response.or_else(|| batch.writes[at].response.take());
+                            write.late_permit = write.late_permit.or(batch.writes[at].late_permit);
                             batch.writes[at] = write;
                             at
                         }
@@ -151,9 +154,9 @@ impl<S: Store> Committer<S> {
     }
 
     fn write_back(&self, report: Report, now_us: Micros) -> (WriteBack, Event) {
-        let Report { job, attempt, standing, event, measured, response, output } = report;
+        let Report { job, attempt, standing, event, measured, response, output, late_permit } = report;
         let next = job::next(standing, &event, &self.rules, job, attempt, now_us);
-        (WriteBack { job, attempt, next, measured, response, output }, event)
+        (WriteBack { job, attempt, next, measured, response, output, late_permit }, event)
     }
 
     async fn write(&self, batch: Batch, tally: &mut Tally, now_us: Micros) -> Result<(), StoreError> {

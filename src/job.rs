@@ -5,9 +5,10 @@ use crate::backoff::{Backoff, chance};
 use crate::clock::Micros;
 
 /// What is durably known of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
     /// Nothing yet.
+    #[default]
     Pending,
     /// Its response is stored.
     Fetched,
@@ -52,7 +53,7 @@ impl State {
 pub const POISON_CRASHES: u32 = 3;
 
 /// Where a job stands: the columns of `jobs` that decisions depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
     /// What is durably written.
     pub state: State,
@@ -80,7 +81,7 @@ pub enum Event {
 }
 
 /// Where a job goes: the columns of `jobs` that a write-back sets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Next {
     /// Where it stands then.
     pub standing: Standing,

@@ -265,14 +265,12 @@ impl<S: Store> Drain<S> {
             }
         }
         let claimed_us = self.clock.now_us();
-        let mut permits_us = permits_us.into_iter();
         for lease in leases {
             // cannot fail: a claim takes at most as many jobs as there are free places, and only this task takes places
             let Ok(place) = self.slots.clone().try_acquire_owned() else { unreachable!("more leases than slots") };
-            let permit_us = (lease.standing.state == State::Pending).then(|| permits_us.next()).flatten();
             self.left -= 1;
             let slot = Slot { place, room: None };
-            self.journeys.spawn(self.context.clone().journey(lease, permit_us, claimed_us, slot));
+            self.journeys.spawn(self.context.clone().journey(lease, claimed_us, slot));
         }
         Ok(false)
     }

@@ -88,6 +88,8 @@ pub struct Lease {
     pub request: Request,
     /// Its stored response, where its state is [`State::Fetched`].
     pub response: Option<Arc<Response>>,
+    /// Its request may be sent until this time; `None` where it needs no permit.
+    pub permit_us: Option<Micros>,
 }
 
 /// How much a claim may take.
@@ -109,7 +111,7 @@ pub struct Output {
 }
 
 /// One write-back: where a job goes, and all that hangs on it. Written whole or, where its lease is stale, not at all.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct WriteBack {
     /// The job.
     pub job: i64,
@@ -123,6 +125,9 @@ pub struct WriteBack {
     pub response: Option<Arc<Response>>,
     /// A result to store.
     pub output: Option<Output>,
+    /// Its permit was written down as void after the first time, and counts from the second, later one: its connection was
+    /// long in opening.
+    pub late_permit: Option<(Micros, Micros)>,
 }
 
 /// What a commit did.

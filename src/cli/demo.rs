@@ -73,17 +73,17 @@ pub(crate) struct DemoArgs {
 /// The demo is for this machine alone.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text.parse().map_err(|e| format!("{e}; write 127.0.0.1:8077"))?;
-    if address.ip().is_loopback() { Ok(address) } else { Err("the demo listens on loopback only: 127.0.0.1:PORT".to_owned()) }
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("the demo listens on loopback only: 127.0.0.1:PORT".to_owned())
+    }
 }
 
 /// `haul demo`.
 pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
-    let config = Config {
-        permits: args.rate.permits as usize,
-        window: span(args.rate.window_us),
-        ..Config::default()
-    };
+    let config = Config { permits: args.rate.permits as usize, window: span(args.rate.window_us), ..Config::default() };
     if args.serve_only {
         return serve_only(args.listen, config, clock).await;
     }
@@ -100,7 +100,13 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
         ..Settings::default()
     };
     settings.template.url = Some(server.template());
-    say(&format!("demo: {} jobs against {} ({} allowed), results in {}", args.jobs, server.base, args.rate, db.display()));
+    say(&format!(
+        "demo: {} jobs against {} ({} allowed), results in {}",
+        args.jobs,
+        server.base,
+        args.rate,
+        db.display()
+    ));
     let watch = Watch { stop, seen, clock, quiet };
     let exit = drain(&held, settings, Work::of(SumOfSquares), args.once, watch).await?;
     if let Some(stats) = server.finish().await? {
@@ -128,7 +134,8 @@ impl Server {
         let base = format!("http://{}", listener.local_addr().context("failed to learn the address of the API")?);
         let stop = Stop::new();
         let until = stop.clone();
-        let serving = tokio::spawn(api::serve(listener, config, clock, async move { until.reached(Phase::Drain).await }));
+        let serving =
+            tokio::spawn(api::serve(listener, config, clock, async move { until.reached(Phase::Drain).await }));
         Ok(Self { base, serving: Some((stop, serving)) })
     }
 
@@ -151,7 +158,9 @@ fn address(template: &str) -> Option<SocketAddr> {
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|e| {
-        let text = format!("failed to listen on {address}: {e}; name another address with --listen and another file with --db");
+        let text = format!(
+            "failed to listen on {address}: {e}; name another address with --listen and another file with --db"
+        );
         UsageError(text).into()
     })
 }
@@ -188,8 +197,7 @@ async fn add_jobs(store: &impl Store, jobs: u64, base: &str, clock: Clock) -> an
 
 fn job(id: u64, base: &str) -> NewJob {
     let row = [("id".to_owned(), id.into())].into_iter().collect();
-    let request =
-        Request { method: "GET".to_owned(), url: format!("{base}/numbers/{id}"), row, ..Request::default() };
+    let request = Request { method: "GET".to_owned(), url: format!("{base}/numbers/{id}"), row, ..Request::default() };
     NewJob { key: id.to_string(), line: id, request }
 }
 

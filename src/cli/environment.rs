@@ -16,6 +16,7 @@ pub(crate) fn load() {
 
 /// Name of this machine, for people; "unknown" where it has none.
 pub(crate) fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME").map_err(|_| ()));
+    let name =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME").map_err(|_| ()));
     name.map_or_else(|()| "unknown".to_owned(), |name| name.trim().to_owned())
 }

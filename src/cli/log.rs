@@ -24,7 +24,9 @@ pub(crate) fn start(cli: &Cli) {
     let filter = EnvFilter::try_from_env("HAUL_LOG").unwrap_or_else(|_| EnvFilter::new(format!("{level},sqlx=warn")));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     match cli.log_format {
-        Format::Text => lines.with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never).init(),
+        Format::Text => {
+            lines.with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never).init()
+        }
         Format::Json => lines.json().init(),
     }
 }

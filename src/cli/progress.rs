@@ -94,7 +94,9 @@ impl Progress {
                 shown.from = (self.clock.now_us(), 0);
                 drop(shown);
                 if *interrupted > 0 {
-                    self.note(&format!("resuming: {interrupted} jobs were in flight when the last run died; they go on"));
+                    self.note(&format!(
+                        "resuming: {interrupted} jobs were in flight when the last run died; they go on"
+                    ));
                 }
                 if *poisoned > 0 {
                     self.note(&format!("{poisoned} jobs killed the process three times each and are failed as poison"));
@@ -108,7 +110,9 @@ impl Progress {
                 let wait = span((until_us - self.clock.now_us()).max(0));
                 let wait = humantime::format_duration(Duration::from_secs(wait.as_secs()));
                 drop(shown);
-                self.note(&format!("stopping: {in_flight} in flight may land, for at most {wait}; once more leaves now"));
+                self.note(&format!(
+                    "stopping: {in_flight} in flight may land, for at most {wait}; once more leaves now"
+                ));
             }
             _ => {}
         }

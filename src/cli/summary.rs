@@ -16,15 +16,10 @@ use super::terminal::quiet_if_closed;
 const TYPES: usize = 3;
 
 /// Writes the summary.
-pub(crate) fn show(
-    summary: &Summary,
-    counts: &Counts,
-    settings: &Settings,
-    db: &Path,
-    json: bool,
-) -> io::Result<()> {
+pub(crate) fn show(summary: &Summary, counts: &Counts, settings: &Settings, db: &Path, json: bool) -> io::Result<()> {
     let mut out = anstream::stdout();
-    let written = if json { writeln!(out, "{}", object(summary, counts)) } else { text(&mut out, summary, counts, settings, db) };
+    let written =
+        if json { writeln!(out, "{}", object(summary, counts)) } else { text(&mut out, summary, counts, settings, db) };
     quiet_if_closed(written.and_then(|()| out.flush()))
 }
 
@@ -62,7 +57,9 @@ fn text(out: &mut impl Write, summary: &Summary, counts: &Counts, settings: &Set
     let rate = rate(tally).map_or(String::new(), |rate| format!(" at {rate:.1}/s{limit}"));
     writeln!(out, "  requests  {}{rate}, {} refused (429), {} retried", tally.requests, tally.refused, tally.retried)?;
     for (stage, name) in [("fetch", "fetch"), ("process", "process"), ("latency", "latency")] {
-        if let (Some(p50), Some(p99), Some(max)) = (ms(tally, stage, 0.5), ms(tally, stage, 0.99), ms(tally, stage, 1.0)) {
+        if let (Some(p50), Some(p99), Some(max)) =
+            (ms(tally, stage, 0.5), ms(tally, stage, 0.99), ms(tally, stage, 1.0))
+        {
             writeln!(out, "  {name:<9} p50 {p50:.1} ms  p99 {p99:.1} ms  max {max:.1} ms")?;
         }
     }
@@ -82,7 +79,9 @@ fn text(out: &mut impl Write, summary: &Summary, counts: &Counts, settings: &Set
     match (left > 0, of(State::Failed) > 0) {
         (true, _) => writeln!(out, "next: haul --db {} resume", db.display()),
         (false, true) => writeln!(out, "next: haul --db {} query 'SELECT * FROM failures'", db.display()),
-        (false, false) => writeln!(out, "next: haul --db {} query 'SELECT key, result FROM job_view LIMIT 5'", db.display()),
+        (false, false) => {
+            writeln!(out, "next: haul --db {} query 'SELECT key, result FROM job_view LIMIT 5'", db.display())
+        }
     }
 }
 
@@ -98,9 +97,7 @@ fn failures(out: &mut impl Write, counts: &Counts) -> io::Result<()> {
 fn object(summary: &Summary, counts: &Counts) -> serde_json::Value {
     let tally = &summary.tally;
     let of = |state| count(counts, Some(state), None);
-    let stage = |name: &str| {
-        serde_json::json!({"p50": ms(tally, name, 0.5), "p90": ms(tally, name, 0.9), "p99": ms(tally, name, 0.99), "max": ms(tally, name, 1.0)})
-    };
+    let stage = |name: &str| serde_json::json!({"p50": ms(tally, name, 0.5), "p90": ms(tally, name, 0.9), "p99": ms(tally, name, 0.99), "max": ms(tally, name, 1.0)});
     serde_json::json!({
         "schema": 1, "run": summary.run, "outcome": summary.outcome.as_str(),
         "elapsed_s": summary.elapsed_us as f64 / SECOND_US as f64,

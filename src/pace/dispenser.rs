@@ -23,7 +23,16 @@ struct State {
     pacer: Pacer,
     waiting: VecDeque<Waiting>,
     closed: bool,
+    /// When the dispenser last looked.
+    seen_us: Micros,
 }
+
+/// The dispenser looks at least this often, so that it notices a standstill of the process.
+const TICK_US: Micros = 20_000;
+
+/// A timer later than this was held up by more than itself: the process stood still (SIGSTOP, a suspended machine), or the
+/// CPU was elsewhere for long.
+const LATE_US: Micros = 10_000;
 
 #[derive(Debug)]
 struct Waiting {
@@ -36,7 +45,7 @@ impl Dispenser {
     #[must_use]
     pub fn new(pacer: Pacer, clock: Clock) -> Self {
         let unlimited = pacer.limits().is_empty();
-        let state = Mutex::new(State { pacer, waiting: VecDeque::new(), closed: false });
+        let state = Mutex::new(State { pacer, waiting: VecDeque::new(), closed: false, seen_us: clock.now_us() });
         Self { state, changed: Notify::new(), clock, unlimited }
     }
 
@@ -85,12 +94,13 @@ impl Dispenser {
         self.state().pacer.cold(sent);
     }
 
-    /// The head of its response, or an error, was seen.
-    pub fn ended(&self, sent: Sent, now_us: Micros) {
-        self.state().pacer.ended(sent, now_us);
+    /// The head of its response, or an error, was seen. Gives the time from which its permit counts.
+    pub fn ended(&self, sent: Sent, now_us: Micros) -> Micros {
+        let counts_from_us = self.state().pacer.ended(sent, now_us);
         if !self.unlimited {
             self.changed.notify_one();
         }
+        counts_from_us
     }
 
     /// The server refused a request as one too many: nothing is sent before `until_us`, and where the limit had not been
@@ -113,19 +123,28 @@ impl Dispenser {
     pub async fn serve(&self) {
         loop {
             let changed = self.changed.notified();
-            match self.serve_due() {
-                Some(at_us) => tokio::select! {
-                    () = changed => {}
-                    () = self.clock.sleep_until_us(at_us) => {}
-                },
-                None => changed.await,
+            let at_us = self.serve_due();
+            tokio::select! {
+                () = changed => {}
+                () = self.clock.sleep_until_us(at_us) => {}
             }
         }
     }
 
-    /// Serves all whose moment has come, and tells when the next one comes; `None` = something must happen first.
-    fn serve_due(&self) -> Option<Micros> {
+    /// Serves all whose moment has come, and tells when to look again.
+    fn serve_due(&self) -> Micros {
         let state = &mut *self.state();
+        let now_us = self.clock.now_us();
+        if now_us - state.seen_us > TICK_US + LATE_US {
+            // What took its permit before may leave the machine only now.
+            state.pacer.stalled(now_us);
+        }
+        state.seen_us = now_us;
+        self.serve_waiting(state).unwrap_or(Micros::MAX).min(now_us + TICK_US)
+    }
+
+    /// Serves those who wait; gives when the first of them can be served, `None` = something must happen first.
+    fn serve_waiting(&self, state: &mut State) -> Option<Micros> {
         loop {
             let now_us = self.clock.now_us();
             let void_after_us = state.waiting.front()?.void_after_us;
@@ -140,8 +159,7 @@ impl Dispenser {
                     // Who has gone away in the meantime leaves a permit unused: too few is safe, too many is not.
                     let _ = first.granted.send(sent);
                 }
-                Some(at_us) => return Some(at_us.min(void_after_us + 1)),
-                None => return Some(void_after_us + 1),
+                at_us => return at_us,
             }
         }
     }

@@ -45,17 +45,17 @@ pub(super) struct Context<S> {
 
 impl<S: Store> Context<S> {
     /// Takes a lease to its outcome. Ends without one where the run leaves: the lease is then recovered by the next.
-    pub(super) async fn journey(
-        self: Arc<Self>,
-        lease: Lease,
-        permit_us: Option<Micros>,
-        claimed_us: Micros,
-        slot: Slot,
-    ) {
-        let job = Traveller { standing: lease.standing, lease: Arc::new(lease), measured: Measured::default(), slot };
+    pub(super) async fn journey(self: Arc<Self>, lease: Lease, claimed_us: Micros, slot: Slot) {
+        let job = Traveller {
+            standing: lease.standing,
+            lease: Arc::new(lease),
+            measured: Measured::default(),
+            late_permit: None,
+            slot,
+        };
         let arrived = match job.lease.response.clone() {
             Some(stored) => Some((job, stored)),
-            None => self.fetch(job, permit_us, claimed_us).await,
+            None => self.fetch(job, claimed_us).await,
         };
         if let Some((job, response)) = arrived {
             self.process(job, response).await;
@@ -63,25 +63,22 @@ impl<S: Store> Context<S> {
     }
 
     /// Waits for its moment, sends the request, and reports what came back; a success goes on to be processed.
-    async fn fetch(
-        &self,
-        mut job: Traveller,
-        permit_us: Option<Micros>,
-        claimed_us: Micros,
-    ) -> Option<(Traveller, Arc<Response>)> {
+    async fn fetch(&self, mut job: Traveller, claimed_us: Micros) -> Option<(Traveller, Arc<Response>)> {
+        let permit_us = job.lease.permit_us;
         let Some(sent) = self.dispenser.permit(permit_us.unwrap_or(Micros::MAX)).await else {
             let (job, attempt, slot) = (job.lease.job, job.lease.attempt, job.slot);
             self.report(Outcome::Unsent { job, attempt, permit_us, slot }).await;
             return None;
         };
-        let fetched = self.unless_left(self.request(&job.lease, sent)).await?;
+        let (fetched, counts_from_us) = self.unless_left(self.request(&job.lease, sent)).await?;
+        job.late_permit = permit_us.filter(|permit_us| counts_from_us > *permit_us).map(|from| (from, counts_from_us));
         let Fetched { measured, response, failure, room } = fetched;
         let rate_wait_us = measured.started_at_us.map(|started_us| started_us - claimed_us);
         job.measured = Measured { rate_wait_us, ..measured };
         job.slot.room = room;
         match (failure, response) {
             (None, Some(response)) => {
-                job.standing = self.report_fetched(&job, response.clone()).await?;
+                job.standing = self.report_fetched(&mut job, response.clone()).await?;
                 Some((job, response))
             }
             (failure, response) => {
@@ -93,17 +90,20 @@ impl<S: Store> Context<S> {
         }
     }
 
-    async fn request(&self, lease: &Lease, sent: Sent) -> Fetched {
+    /// Sends the request; also gives the time from which its permit counts.
+    async fn request(&self, lease: &Lease, sent: Sent) -> (Fetched, Micros) {
         let repeatable = !matches!(lease.request.method.as_str(), "POST" | "PATCH");
         let key = (!repeatable).then(|| idempotency_key(&self.database_id, lease));
         let opening = self.dispenser.clone();
         let opened = Arc::new(move || opening.cold(sent));
-        let answered = |now_us| self.dispenser.ended(sent, now_us);
-        self.fetcher.fetch(&lease.request, key.as_deref(), opened, answered).await
+        let mut counts_from_us = 0;
+        let answered = |now_us| counts_from_us = self.dispenser.ended(sent, now_us);
+        let fetched = self.fetcher.fetch(&lease.request, key.as_deref(), opened, answered).await;
+        (fetched, counts_from_us)
     }
 
     /// Reports a response under the lease that is kept. A suspect waits until it is durable, and is accused.
-    async fn report_fetched(&self, job: &Traveller, response: Arc<Response>) -> Option<Standing> {
+    async fn report_fetched(&self, job: &mut Traveller, response: Arc<Response>) -> Option<Standing> {
         let suspect = job.lease.suspect && !self.work.is_none();
         let (told, durable) = if suspect { Some(oneshot::channel()).unzip() } else { (None, None) };
         let report = Report {
@@ -114,6 +114,7 @@ impl<S: Store> Context<S> {
             measured: job.measured.clone(),
             response: Some(response),
             output: None,
+            late_permit: job.late_permit.take(),
         };
         self.report(Outcome::Fetched(report, told)).await;
         if let Some(durable) = durable {
@@ -183,8 +184,9 @@ impl<S: Store> Context<S> {
     }
 
     async fn end(&self, job: Traveller, event: Event, response: Option<Arc<Response>>, output: Option<Output>) {
-        let Traveller { lease, standing, measured, slot } = job;
-        let report = Report { job: lease.job, attempt: lease.attempt, standing, event, measured, response, output };
+        let Traveller { lease, standing, measured, late_permit, slot } = job;
+        let (job, attempt) = (lease.job, lease.attempt);
+        let report = Report { job, attempt, standing, event, measured, response, output, late_permit };
         self.report(Outcome::Ended(report, slot)).await;
     }
 
@@ -210,6 +212,7 @@ struct Traveller {
     lease: Arc<Lease>,
     standing: Standing,
     measured: Measured,
+    late_permit: Option<(Micros, Micros)>,
     slot: Slot,
 }
 

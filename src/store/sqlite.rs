@@ -161,8 +161,10 @@ impl Store for SqliteStore {
             found.database_id = scalar!(tx, "database_id.sql");
             let limits: Vec<_> = run.limits.iter().map(|l| (&l.name, l.permits, l.window_us, l.jitter_us)).collect();
             let limits = pack::array(&limits);
+            execute!(tx, "carry_spends.sql", &limits);
             execute!(tx, "drop_limits.sql", &limits);
             execute!(tx, "write_limits.sql", &limits);
+            execute!(tx, "drop_spends.sql");
             execute!(tx, "forget_spends.sql", now_us);
             for row in rows!(tx, "spends.sql", now_us) {
                 let (limit, until_us, permits) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
@@ -191,7 +193,11 @@ impl Store for SqliteStore {
             let asking = leases.partition_point(|lease| lease.standing.state == State::Fetched);
             let (fetched, pending) = leases.split_at_mut(asking);
             if !pending.is_empty() && !spends.is_empty() {
-                execute!(tx, "spend.sql", pack::spends(&spends[..pending.len().min(spends.len())]));
+                let spends = &spends[..pending.len().min(spends.len())];
+                pending.iter_mut().zip(spends).for_each(|(lease, until_us)| lease.permit_us = Some(*until_us));
+                let held: Vec<_> = pending.iter().map(|lease| (lease.job, lease.permit_us.unwrap_or(0))).collect();
+                execute!(tx, "hold_permits.sql", pack::array(&held));
+                execute!(tx, "spend.sql", pack::spends(spends.iter().copied()));
             }
             if !fetched.is_empty() {
                 let ids = pack::array(&fetched.iter().map(|lease| lease.job).collect::<Vec<_>>());
@@ -217,6 +223,8 @@ impl Store for SqliteStore {
             let stale = (0..batch.len()).filter(|&i| standing[i].is_empty()).collect();
             let (batch, from): (Vec<_>, Vec<_>) = batch.iter().zip(standing).filter(|(_, s)| !s.is_empty()).unzip();
             write_back(&mut tx, run, &batch, &from, now_us).await?;
+            let moved: Vec<_> = batch.iter().filter_map(|write| write.late_permit).collect();
+            move_permits(&mut tx, &moved).await?;
             if !minutes.0.is_empty() {
                 execute!(tx, "write_minutes.sql", pack::minutes(minutes));
             }
@@ -228,7 +236,7 @@ impl Store for SqliteStore {
         write_tx!(self, "give leases back", |tx| {
             execute!(tx, "release.sql", pack::array(&leases), run);
             if !spends.is_empty() {
-                execute!(tx, "unspend.sql", pack::spends(spends));
+                execute!(tx, "unspend.sql", pack::spends(spends.iter().copied()));
             }
         })
     }
@@ -314,6 +322,15 @@ async fn write_back(
     Ok(())
 }
 
+/// Counts permits from a later time than they were written down with: (then, now).
+async fn move_permits(tx: &mut SqliteConnection, moved: &[(Micros, Micros)]) -> Inner<()> {
+    if !moved.is_empty() {
+        execute!(tx, "unspend.sql", pack::spends(moved.iter().map(|(from, _)| *from)));
+        execute!(tx, "spend.sql", pack::spends(moved.iter().map(|(_, to)| *to)));
+    }
+    Ok(())
+}
+
 /// Frees what dead runs held, each job by the rule of [`job::next`], and notes the attempts they lost.
 async fn free_dead_leases(tx: &mut SqliteConnection, now_us: Micros) -> Inner<Recovered> {
     // Rules of retries do not matter here: an interruption is no failure of the job.
@@ -321,14 +338,20 @@ async fn free_dead_leases(tx: &mut SqliteConnection, now_us: Micros) -> Inner<Re
     execute!(tx, "note_interrupted.sql");
     let mut from = Vec::new();
     let mut batch = Vec::new();
+    let mut late = Vec::new();
     for row in rows!(tx, "leased.sql") {
         let (job, attempt) = (row.try_get(0)?, row.try_get(1)?);
         let standing = standing(&row, 2)?;
-        let error_type: Option<String> = row.try_get(6)?;
+        let (error_type, permit_us): (Option<String>, Micros) = (row.try_get(6)?, row.try_get(7)?);
+        if standing.state == State::Pending && permit_us < now_us {
+            // Its request may have left as late as the run died: on a connection that was long in opening, say.
+            late.push((permit_us, now_us));
+        }
         from.push(format!("{} {}", standing.state.as_str(), error_type.unwrap_or_default()));
         let next = job::next(standing, &Event::Interrupted, &rules, job, attempt, now_us);
-        batch.push(WriteBack { job, attempt, next, measured: Measured::default(), response: None, output: None });
+        batch.push(WriteBack { job, attempt, next, ..WriteBack::default() });
     }
+    move_permits(tx, &late).await?;
     let freed: Vec<_> = batch.iter().collect();
     let poisoned = freed.iter().filter(|write| write.next.standing.state == State::Failed).count() as u64;
     if !freed.is_empty() {
@@ -367,6 +390,7 @@ fn lease(row: &SqliteRow) -> Inner<Lease> {
         suspect: row.try_get::<Option<bool>, _>(7)?.unwrap_or(false),
         request: Request::default(),
         response: None,
+        permit_us: None,
     })
 }
 

@@ -2,4 +2,8 @@
 
 mod checker;
 mod console;
+mod random_numbers;
 mod server;
+mod simulation;
+mod store_suite;
+mod tidy;

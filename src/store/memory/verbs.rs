@@ -81,7 +81,8 @@ impl Tables {
         const NO_WAIT: Backoff = Backoff { base: Duration::ZERO, ceiling: Duration::ZERO };
         const NO_RULES: RetryRules = RetryRules { max_attempts: 1, backoff: NO_WAIT, seed: 0 };
         let job = self.jobs.get(&id)?;
-        let (run, attempt) = (job.run?, job.attempts);
+        let (run, attempt, permit_us) = (job.run?, job.attempts, job.due_at_us);
+        let late = job.standing.state == State::Pending && permit_us < now_us;
         let gone = next(job.standing, &Event::Interrupted, &NO_RULES, id, attempt, now_us);
         // What a first write-back of this claim measured stays: its request was answered, only its processing was lost.
         let message = gone.error.as_ref().map_or_else(String::new, |(_, message)| message.clone());
@@ -92,6 +93,11 @@ impl Tables {
         });
         row.error = Some((ErrorType::INTERRUPTED, message));
         self.change_job(id, |job| job.go(&gone, now_us))?;
+        if late {
+            // Its request may have left as late as the run died: on a connection that was long in opening, say.
+            self.unspend(permit_us);
+            self.spend(now_us);
+        }
         Some(gone.standing.state)
     }
 
@@ -102,10 +108,16 @@ impl Tables {
             let kept = old.get(&limit.name)?;
             ((kept.limit.permits, kept.limit.window_us) == (limit.permits, limit.window_us)).then(|| kept.clone())
         };
-        let oldest_us = |kept: &KeptLimit| now_us - kept.limit.window_us - kept.limit.jitter_us;
+        // A limit that is new knows what was sent under the old ones: it takes over the permits of the longest of them.
+        let longest = old.values().max_by_key(|kept| kept.limit.window_us).map(|kept| kept.limit.name.clone());
+        let taken: Vec<_> = self.spends.iter().filter(|((name, _), _)| Some(name) == longest.as_ref()).collect();
+        let taken: Vec<_> = taken.into_iter().map(|((_, until_us), permits)| (*until_us, *permits)).collect();
+        for limit in limits.iter().filter(|limit| !old.contains_key(&limit.name)) {
+            self.spends.extend(taken.iter().map(|(until_us, permits)| ((limit.name.clone(), *until_us), *permits)));
+        }
         self.spends.retain(|(name, until_us), _| {
-            let mut kept = limits.iter().filter(|limit| limit.name == *name).filter_map(same);
-            kept.any(|kept| *until_us > oldest_us(&kept))
+            let kept = limits.iter().find(|limit| limit.name == *name);
+            kept.is_some_and(|limit| *until_us >= now_us - limit.window_us - limit.jitter_us)
         });
         for limit in limits {
             let kept = same(limit).unwrap_or_else(|| KeptLimit { limit: limit.clone(), paused_until_us: 0 });
@@ -123,21 +135,34 @@ impl Tables {
             if leases.len() == want.slots || (needs_request && requests == want.requests) {
                 break; // whatever follows needs a request too
             }
+            let permit_us = spends.get(requests).copied().filter(|_| needs_request);
             requests += usize::from(needs_request);
-            leases.extend(self.lease(run, id));
+            leases.extend(self.lease(run, id, permit_us));
         }
-        for until_us in &spends[..requests.min(spends.len())] {
-            for name in self.limits.keys() {
-                *self.spends.entry((name.clone(), *until_us)).or_default() += 1;
-            }
-        }
+        leases.iter().filter_map(|lease| lease.permit_us).for_each(|until_us| self.spend(until_us));
         leases
     }
 
-    fn lease(&mut self, run: i64, id: i64) -> Option<Lease> {
+    fn spend(&mut self, until_us: Micros) {
+        for name in self.limits.keys() {
+            *self.spends.entry((name.clone(), until_us)).or_default() += 1;
+        }
+    }
+
+    fn unspend(&mut self, until_us: Micros) {
+        for name in self.limits.keys() {
+            if let Some(permits) = self.spends.get_mut(&(name.clone(), until_us)) {
+                *permits = permits.saturating_sub(1);
+            }
+        }
+        self.spends.retain(|_, permits| *permits > 0);
+    }
+
+    fn lease(&mut self, run: i64, id: i64, permit_us: Option<Micros>) -> Option<Lease> {
         let job = self.jobs.get_mut(&id)?;
         job.attempts += 1;
         job.run = Some(run);
+        job.due_at_us = permit_us.unwrap_or(job.due_at_us);
         let fetched = job.standing.state == State::Fetched;
         Some(Lease {
             job: id,
@@ -147,6 +172,7 @@ impl Tables {
             suspect: job.error.as_ref().is_some_and(|(error_type, _)| *error_type == ErrorType::INTERRUPTED),
             request: job.request.clone(),
             response: self.responses.get(&id).filter(|_| fetched).map(|(_, response)| Arc::clone(response)),
+            permit_us,
         })
     }
 
@@ -166,6 +192,10 @@ impl Tables {
                 self.results.insert(back.job, (back.attempt, output.clone()));
             }
             self.change_job(back.job, |job| job.go(&back.next, now_us));
+            if let Some((from_us, to_us)) = back.late_permit {
+                self.unspend(from_us);
+                self.spend(to_us);
+            }
         }
         for (place, bucket) in &minutes.0 {
             let sum = self.minutes.0.entry(*place).or_default();
@@ -179,17 +209,10 @@ impl Tables {
     pub(super) fn release(&mut self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) {
         for (id, attempt) in leases {
             if self.holds(run, *id, *attempt) {
-                self.change_job(*id, |job| job.run = None);
+                self.change_job(*id, |job| (job.run, job.due_at_us) = (None, 0));
             }
         }
-        for until_us in spends {
-            for name in self.limits.keys() {
-                if let Some(permits) = self.spends.get_mut(&(name.clone(), *until_us)) {
-                    *permits = permits.saturating_sub(1);
-                }
-            }
-        }
-        self.spends.retain(|_, permits| *permits > 0);
+        spends.iter().for_each(|until_us| self.unspend(*until_us));
     }
 
     pub(super) fn accuse(&mut self, run: i64, job: i64, attempt: u32) -> bool {

@@ -169,10 +169,10 @@ pub(super) fn added(n: u64) -> String {
 }
 
 /// Permits by the time after which they are void: rows of `spend.sql` and `unspend.sql`.
-pub(super) fn spends(until_us: &[i64]) -> String {
+pub(super) fn spends(until_us: impl Iterator<Item = i64>) -> String {
     let mut permits = std::collections::BTreeMap::<i64, u32>::new();
     for until in until_us {
-        *permits.entry(*until).or_default() += 1;
+        *permits.entry(until).or_default() += 1;
     }
     array(&permits.into_iter().collect::<Vec<_>>())
 }

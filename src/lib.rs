@@ -19,4 +19,6 @@ pub mod status;
 pub mod store;
 
 // The journey: one step, one file.
+pub mod import;
 pub mod process;
+pub mod template;

@@ -1,12 +1,5 @@
 //! How a row becomes a request: MiniJinja templates, compiled once, and the secrets in them, which are stored by name.
-//!
-//! A secret stands in a stored text as `U+FDD0 {{ env(NAME) | tojson }} U+FDD1`, without the spaces beside the marks. The
-//! marks are noncharacters, which Unicode keeps for a program's own use: a row that would put one into a request is
-//! refused, so no cell can ever name a secret, and no ordinary text needs escaping. A name may not hold a character
-//! that JSON or HTML escape, so a filter cannot change it unseen.
 
-use std::borrow::Cow;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderName, HeaderValue, Method};
@@ -16,14 +9,12 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::import::address;
-use crate::import::expression::{self, Expression, Place, RowView};
+use crate::import::expression::{Expression, Place, RowView, fill_empty};
+pub use crate::import::secrets::{Escape, SecretName, literal_credential, resolve, secrets_in, shown};
+pub(crate) use crate::import::secrets::{OPEN_ENCODED, Piece, escape_secrets, has_marker, names_in_flag, pieces};
 use crate::request::Request;
 use crate::settings::RequestTemplate;
 
-const OPEN: char = '\u{fdd0}';
-const CLOSE: char = '\u{fdd1}';
-/// [`OPEN`], as the `urlencode` of a template would write it.
-const OPEN_ENCODED: &str = "%EF%B7%90";
 /// Columns named in a reason, at most.
 const COLUMNS_NAMED: usize = 20;
 
@@ -128,6 +119,8 @@ pub struct Template {
 struct Part {
     flag: &'static str,
     expression: Expression,
+    /// It names a secret.
+    secret: bool,
 }
 
 impl Template {
@@ -137,7 +130,8 @@ impl Template {
     /// The flag that is wrong, and where.
     pub fn compile(given: &RequestTemplate) -> Result<Self, TemplateError> {
         let mut secrets = Vec::new();
-        let url = given.url.as_deref().map(|text| Part::compile("--url", text, Place::Url, &mut secrets)).transpose()?;
+        let url =
+            given.url.as_deref().map(|text| Part::compile("--url", text, Place::Url, &mut secrets)).transpose()?;
         let mut headers = Vec::new();
         for line in &given.headers {
             headers.push(header(line, &mut secrets)?);
@@ -150,11 +144,11 @@ impl Template {
             (None, None) => None,
         };
         if json && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-            let value = Expression::Constant("application/json".to_owned());
-            headers.push(("Content-Type".to_owned(), Part { flag: "-H", expression: value }));
+            headers.push(header("Content-Type: application/json", &mut secrets)?);
         }
         let mut in_key = Vec::new();
-        let key = given.key.as_deref().map(|text| Part::compile("--key", text, Place::Text, &mut in_key)).transpose()?;
+        let key =
+            given.key.as_deref().map(|text| Part::compile("--key", text, Place::Text, &mut in_key)).transpose()?;
         if let (Some(text), false) = (&given.key, in_key.is_empty()) {
             return Err(wrong("--key", text, "a key is stored, and a secret never is"));
         }
@@ -182,7 +176,7 @@ impl Template {
     /// Why the row makes none.
     pub fn render(&self, row: Map<String, Value>) -> Result<(String, Request), Refusal> {
         // Otherwise a cell beside a real secret could pass for one.
-        if !self.secrets.is_empty() && row.iter().any(|(name, value)| has_marker(name) || value_has_marker(value)) {
+        if !self.secrets.is_empty() && row.iter().any(|(name, value)| has_marker(name) || holds_marker(value)) {
             return Err(Refusal::Reserved { place: "the row" });
         }
         let row = Arc::new(RowView { row, asked: None });
@@ -244,16 +238,26 @@ impl Part {
         secrets: &mut Vec<SecretName>,
     ) -> Result<Self, TemplateError> {
         if has_marker(text) {
-            return Err(wrong(flag, text, "it holds a character between U+FDD0 and U+FDD2, which haul keeps for itself"));
+            return Err(wrong(
+                flag,
+                text,
+                "it holds a character between U+FDD0 and U+FDD2, which haul keeps for itself",
+            ));
         }
         let names = names_in_flag(text);
         if let Some(bad) = names.iter().find(|secret| !secret.is_plain()) {
-            let why = format!("{bad}: the name of a secret holds no quotes, backslashes, brackets or control characters");
+            let why =
+                format!("{bad}: the name of a secret holds no quotes, backslashes, brackets or control characters");
             return Err(wrong(flag, text, &why));
         }
         let expression = Expression::compile(text, place, &names).map_err(|error| wrong(flag, text, &said(&error)))?;
-        secrets.extend(names.into_iter().filter(|name| !secrets.contains(name)).collect::<Vec<_>>());
-        Ok(Self { flag, expression })
+        let secret = !names.is_empty();
+        for name in names {
+            if !secrets.contains(&name) {
+                secrets.push(name);
+            }
+        }
+        Ok(Self { flag, expression, secret })
     }
 
     fn render(&self, row: &Arc<RowView>) -> Result<String, Refusal> {
@@ -269,18 +273,15 @@ impl Part {
         })
     }
 
+    /// A secret is there as it was named, or the row is refused.
     fn check_secrets(&self, text: &str) -> Result<(), Refusal> {
-        if text.is_ascii() && !text.contains(OPEN_ENCODED) {
-            return Ok(());
-        }
-        let broken = pieces(text).any(|piece| matches!(piece, Piece::Text(text) if has_marker(text)));
-        // A cell has no mark where there are secrets, and where there are none nothing was mangled.
         let place = self.flag;
-        match (broken, text.contains(OPEN_ENCODED)) {
-            (true, _) => Err(Refusal::Mangled { place }),
-            (false, true) => Err(Refusal::Reserved { place }),
-            (false, false) => Ok(()),
+        if !self.secret {
+            return if has_marker(text) { Err(Refusal::Reserved { place }) } else { Ok(()) };
         }
+        // Where there are secrets no cell holds a mark, so what does not read as a secret was one.
+        let broken = pieces(text).any(|piece| matches!(piece, Piece::Text(text) if has_marker(text)));
+        if broken || text.contains(OPEN_ENCODED) { Err(Refusal::Mangled { place }) } else { Ok(()) }
     }
 
     /// The column whose lack made the rendering fail: the last that was asked for in vain.
@@ -307,4 +308,144 @@ impl Part {
         let asked = view.asked.as_ref().map(|asked| asked.lock().unwrap_or_else(PoisonError::into_inner).clone());
         asked.unwrap_or_default()
     }
+}
+
+fn wrong(flag: &'static str, text: &str, why: &str) -> TemplateError {
+    TemplateError { flag, text: cut(text, 200).to_owned(), why: why.to_owned() }
+}
+
+fn header(line: &str, secrets: &mut Vec<SecretName>) -> Result<(String, Part), TemplateError> {
+    let Some((name, value)) = line.split_once(':') else {
+        return Err(wrong("-H", line, "it has no colon; a header is written 'Name: value'"));
+    };
+    let (name, value) = (name.trim(), value.trim());
+    if HeaderName::from_bytes(name.as_bytes()).is_err() {
+        return Err(wrong("-H", line, &format!("{name:?} is not the name of a header")));
+    }
+    let part = Part::compile("-H", value, Place::Text, secrets)?;
+    if let Expression::Constant(value) = &part.expression {
+        check_header_value(value).map_err(|why| wrong("-H", line, &format!("its value {why}")))?;
+    }
+    Ok((name.to_owned(), part))
+}
+
+fn method(given: Option<&str>, has_body: bool) -> Result<String, TemplateError> {
+    let Some(given) = given else {
+        return Ok(if has_body { "POST" } else { "GET" }.to_owned());
+    };
+    let upper = given.trim().to_ascii_uppercase();
+    match Method::from_bytes(upper.as_bytes()) {
+        Ok(Method::CONNECT) => Err(wrong("-X", given, "it opens a tunnel; it is not a request")),
+        Ok(_) if upper.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') => Ok(upper),
+        _ => Err(wrong("-X", given, "it is not an HTTP method, such as GET or POST")),
+    }
+}
+
+fn check_header_value(value: &str) -> Result<(), String> {
+    let mut plain = String::new();
+    for piece in pieces(value) {
+        plain.push_str(match piece {
+            Piece::Text(text) => text,
+            Piece::Secret { .. } => "x",
+        });
+    }
+    if HeaderValue::from_str(&plain).is_ok() {
+        return Ok(());
+    }
+    let bad = plain.chars().find(|&c| c != '\t' && !(' '..='~').contains(&c)).unwrap_or_default();
+    Err(format!("holds {bad:?}; a header holds visible ASCII characters, spaces and tabs"))
+}
+
+/// A name that comes again has all its values, in a list.
+fn add_header(headers: &mut Map<String, Value>, name: &str, value: String) {
+    let known = headers.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    match known.map(|(_, values)| values) {
+        None => {
+            headers.insert(name.to_owned(), Value::String(value));
+        }
+        Some(Value::Array(values)) => values.push(Value::String(value)),
+        Some(values) => *values = Value::Array(vec![values.take(), Value::String(value)]),
+    }
+}
+
+fn check_json(text: &str) -> Result<(), String> {
+    serde_json::from_str::<IgnoredAny>(text).map(|_| ()).map_err(|error| {
+        let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+        // Columns count bytes: the first that is a boundary shows the place.
+        let from = (error.column().saturating_sub(20)..=line.len()).find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+        format!("{error}, near {:?}", shown(cut(&line[from..], 40)))
+    })
+}
+
+/// The key of a request that was given none. Lengths stand before texts, so that no two requests run into the same one.
+fn hash(request: &Request) -> String {
+    let mut sha = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        sha.update((bytes.len() as u64).to_le_bytes());
+        sha.update(bytes);
+    };
+    add(request.method.as_bytes());
+    add(request.url.as_bytes());
+    for (name, value) in &request.headers {
+        add(name.to_ascii_lowercase().as_bytes());
+        add(value.to_string().as_bytes());
+    }
+    // No header has a name of no characters: this ends them, and tells an empty body from none.
+    if let Some(body) = &request.body {
+        add(b"");
+        add(body);
+    }
+    let digest = sha.finalize();
+    let hex = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    digest.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]).collect()
+}
+
+fn unknown_column(place: &'static str, column: String, row: &Map<String, Value>) -> Refusal {
+    let mut columns: Vec<&str> = row.keys().take(COLUMNS_NAMED).map(String::as_str).collect();
+    if row.len() > COLUMNS_NAMED {
+        columns.push("..");
+    }
+    let near = row.keys().map(|name| (distance(name, &column), name)).min();
+    let near = near.filter(|(far, _)| *far <= 1 + column.len() / 4).map(|(_, name)| name.clone());
+    Refusal::UnknownColumn { place, near, columns: columns.join(", "), column }
+}
+
+/// How many letters apart two names are; case, spaces and underscores count nothing.
+fn distance(one: &str, other: &str) -> usize {
+    let letters = |name: &str| -> Vec<char> {
+        name.chars().take(64).filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let (one, other) = (letters(one), letters(other));
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in other.iter().enumerate() {
+            let best = (diagonal + usize::from(a != b)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], best);
+        }
+    }
+    row[other.len()]
+}
+
+fn holds_marker(value: &Value) -> bool {
+    match value {
+        Value::String(text) => has_marker(text),
+        Value::Array(values) => values.iter().any(holds_marker),
+        Value::Object(members) => members.iter().any(|(name, value)| has_marker(name) || holds_marker(value)),
+        _ => false,
+    }
+}
+
+/// What the template engine says, and where.
+fn said(error: &Error) -> String {
+    let what = error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
+    match error.line() {
+        Some(line) => format!("{what}, in line {line}"),
+        None => what,
+    }
+}
+
+/// At most so many characters.
+pub(crate) fn cut(text: &str, characters: usize) -> &str {
+    text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
 }

@@ -11,9 +11,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::template::{self, Escape, SecretName};
 
-/// Where an empty value was written into a URL, until it is known whether that is in its path. Never leaves this file's
-/// callers: it is one of the characters that no row and no flag may hold.
-pub(crate) const EMPTY: char = '\u{fdd2}';
+/// Where an empty value was written into a URL, until [`fill_empty`] knows whether that is in its path.
+const EMPTY: char = '\u{fdd2}';
 
 const NAME: &str = "text";
 
@@ -184,7 +183,16 @@ pub(crate) fn percent_encode(text: &str) -> String {
     out
 }
 
-fn percent_encode_into(out: &mut String, bytes: &[u8]) {
+/// Takes the marks of empty values out of a URL, unless one is before its query.
+pub(crate) fn fill_empty(url: String) -> Result<String, ()> {
+    match url.find(EMPTY) {
+        None => Ok(url),
+        Some(at) if url.find(['?', '#']).is_none_or(|query| at < query) => Err(()),
+        Some(_) => Ok(url.replace(EMPTY, "")),
+    }
+}
+
+pub(super) fn percent_encode_into(out: &mut String, bytes: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in bytes {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -213,7 +221,7 @@ impl RowView {
         }
         Some(match self.row.get(name)? {
             Json::String(text) => Value::from(text.as_str()),
-            other => Value::from_serialize(other),
+            other => Value::from(minijinja::value::Serde(other)),
         })
     }
 }

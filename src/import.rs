@@ -1,0 +1,4 @@
+//! tmp
+pub(crate) mod address;
+pub(crate) mod expression;
+pub(crate) mod secrets;

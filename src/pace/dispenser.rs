@@ -47,7 +47,8 @@ impl Dispenser {
     #[must_use]
     pub fn new(pacer: Pacer, clock: Clock) -> Self {
         let unlimited = pacer.limits().is_empty();
-        let state = Mutex::new(State { pacer, waiting: VecDeque::new(), claimed: 0, closed: false, seen_us: clock.now_us() });
+        let state =
+            Mutex::new(State { pacer, waiting: VecDeque::new(), claimed: 0, closed: false, seen_us: clock.now_us() });
         Self { state, changed: Notify::new(), clock, unlimited }
     }
 

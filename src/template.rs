@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::import::address;
-use crate::import::expression::{Expression, Place, RowView, fill_empty};
+use crate::import::expression::{BadPath, Expression, Place, RowView, check_path};
 pub use crate::import::secrets::{Escape, SecretName, literal_credential, resolve, secrets_in, shown};
 pub(crate) use crate::import::secrets::{OPEN_ENCODED, Piece, escape_secrets, has_marker, names_in_flag, pieces};
 use crate::request::Request;
@@ -55,6 +55,9 @@ pub enum Refusal {
         /// The columns that are empty.
         columns: String,
     },
+    /// A value that leads out of its place in the path.
+    #[error("a value in the path of --url is `.` or `..`, which leads to another path; `| safe` lets it")]
+    DotsInPath,
     /// A URL that cannot be sent.
     #[error("the URL {url:?} {why}")]
     Url {
@@ -205,7 +208,10 @@ impl Template {
         let text = match &self.url {
             Some(part) => {
                 let text = part.render_raw(row)?;
-                let text = fill_empty(text).map_err(|()| Refusal::EmptyInPath { columns: part.empty_columns(row) })?;
+                let text = check_path(text).map_err(|bad| match bad {
+                    BadPath::Empty => Refusal::EmptyInPath { columns: part.empty_columns(row) },
+                    BadPath::Dots => Refusal::DotsInPath,
+                })?;
                 part.check_secrets(&text)?;
                 text
             }

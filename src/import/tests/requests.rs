@@ -30,6 +30,7 @@ fn values_are_percent_encoded_in_a_url() {
         ("https://x/{{ p | safe }}", [("p", "a/b?c=d")], "https://x/a/b?c=d"),
         ("https://x/?q={{ q | urlencode }}", [("q", "a b/c")], "https://x/?q=a%20b/c"),
         ("https://x/?q={{ q }}", [("q", "")], "https://x/?q="),
+        ("https://x/?q={{ q }}", [("q", "..")], "https://x/?q=.."),
         ("https://x/{{ row['First Name'] }}", [("First Name", "Ada")], "https://x/Ada"),
         ("https://x/{{ row.id }}/{{ id | upper }}", [("id", "a")], "https://x/a/A"),
         ("https://x/{{ id | default('none') }}", [("id", "")], "https://x/none"),
@@ -80,6 +81,11 @@ fn a_row_that_makes_no_request_says_why() {
             "https://x/{{ id | safe }}",
             vec![("id", "")],
             "the path of --url needs a value and \"id\" is empty; `| default(..)` gives it one",
+        ),
+        (
+            "https://x/{{ id }}/y?q={{ id }}",
+            vec![("id", "..")],
+            "a value in the path of --url is `.` or `..`, which leads to another path; `| safe` lets it",
         ),
         ("{{ u | safe }}", vec![("u", "x/y")], "the URL \"x/y\" is not absolute; it begins with http:// or https://"),
         (

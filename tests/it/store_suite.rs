@@ -25,6 +25,7 @@ mod random;
 mod recover;
 mod release;
 pub(crate) mod scene;
+mod sqlite_rows;
 
 /// A store under test: the store itself, what lies in it, and a death of its process.
 pub(crate) trait Inspect: Send + Sync + 'static {
@@ -137,6 +138,8 @@ macro_rules! store_suite {
             import: [
                 importing_twice_adds_nothing,
                 a_known_key_with_another_request_is_rejected_with_a_reason,
+                a_known_key_whose_row_alone_differs_is_the_same_job,
+                an_import_that_nobody_began_takes_no_rows,
                 a_key_twice_in_one_chunk_makes_one_job,
                 rejected_rows_are_kept_with_their_reason,
                 an_import_remembers_how_far_it_came,
@@ -234,4 +237,5 @@ macro_rules! store_suite {
     };
 }
 
+store_suite!(sqlite, crate::store_suite::sqlite_rows::new);
 store_suite!(memory, crate::store_suite::memory_rows::new);

@@ -165,8 +165,9 @@ pub(crate) async fn a_shorter_pause_does_not_cut_a_longer_one<T: Inspect>(mut at
 pub(crate) async fn a_widened_jitter_is_kept<T: Inspect>(mut at: Scene<T>) {
     let [second, _] = both();
     at.start_with(&both()).await;
-    let wide = Limit { jitter_us: 2 * second.jitter_us, ..second };
+    let wide = Limit { jitter_us: 2 * second.jitter_us, ..second.clone() };
     at.store().pause_limit(&wide, at.now_us + 1).await.expect("pause");
+    at.store().pause_limit(&second, at.now_us + 1).await.expect("pause");
     at.stored.die().await;
     at.start_with(&both()).await;
     let rows = at.rows().await;

@@ -46,8 +46,10 @@ impl SqliteStore {
     /// # Errors
     /// Where there is none, it belongs to another program or a newer haul (it is not touched then), or the disk fails.
     pub async fn open(path: &Path, durability: Durability, create: bool) -> Result<Self, StoreError> {
-        let connection = open::writer(path, durability, create).await?;
-        Ok(Self { writer: Mutex::new(Writer { connection, data_version: 0 }) })
+        let mut connection = open::writer(path, durability, create).await?;
+        // What others write from here on is a change; the first look may come long after a first claim.
+        let data_version = version_of_data(&mut connection).await.map_err(failed("look at the database"))?;
+        Ok(Self { writer: Mutex::new(Writer { connection, data_version }) })
     }
 
     /// Closes the database; the last process to do so tidies the write-ahead log away.
@@ -150,7 +152,10 @@ impl Store for SqliteStore {
             }
             let rejected = rejects.len() as u64;
             let rows = (chunk.jobs.len() + chunk.rejects.len()) as u64;
-            execute!(tx, "count_import.sql", import, rows as i64, added as i64, rejected as i64);
+            let counted = execute!(tx, "count_import.sql", import, rows as i64, added as i64, rejected as i64);
+            if counted.rows_affected() == 0 {
+                return Err("there is no such import".into());
+            }
             Imported { added, known: rows - added - rejected, rejected }
         })
     }
@@ -190,24 +195,25 @@ impl Store for SqliteStore {
         let requests = want.requests.min(want.slots) as i64;
         write_tx!(self, "claim jobs", |tx| {
             let claimed = rows!(tx, "claim.sql", run, now_us, want.slots as i64, requests);
-            let mut leases = claimed.iter().map(lease).collect::<Inner<Vec<_>>>()?;
-            // RETURNING gives no order; ids are in import order, and what is fetched goes first.
-            leases.sort_by_key(|lease| (lease.standing.state != State::Fetched, lease.job));
+            let mut leases = in_order(&claimed)?;
             let asking = leases.partition_point(|lease| lease.standing.state == State::Fetched);
             let (fetched, pending) = leases.split_at_mut(asking);
             if !pending.is_empty() && !spends.is_empty() {
                 let spends = &spends[..pending.len().min(spends.len())];
                 pending.iter_mut().zip(spends).for_each(|(lease, until_us)| lease.permit_us = Some(*until_us));
-                let held: Vec<_> = pending.iter().map(|lease| (lease.job, lease.permit_us.unwrap_or(0))).collect();
+                let held: Vec<_> = pending.iter().filter_map(|lease| Some((lease.job, lease.permit_us?))).collect();
                 execute!(tx, "hold_permits.sql", pack::array(&held));
                 execute!(tx, "spend.sql", pack::spends(spends.iter().copied()));
             }
             if !fetched.is_empty() {
                 let ids = pack::array(&fetched.iter().map(|lease| lease.job).collect::<Vec<_>>());
-                for row in rows!(tx, "claimed_responses.sql", ids) {
+                let rows = rows!(tx, "claimed_responses.sql", ids);
+                // In the order of the leases: the array of ids drives the join.
+                let mut leases = fetched.iter_mut();
+                for row in rows {
                     let job: i64 = row.try_get(0)?;
-                    if let Ok(at) = fetched.binary_search_by_key(&job, |lease| lease.job) {
-                        fetched[at].response = Some(Arc::new(response(&row)?));
+                    if let Some(lease) = leases.find(|lease| lease.job == job) {
+                        lease.response = Some(Arc::new(response(&row)?));
                     }
                 }
             }
@@ -265,13 +271,11 @@ impl Store for SqliteStore {
     async fn look(&self, run: i64, beat: Option<Micros>) -> Done<Look> {
         let Writer { connection, data_version } = &mut *self.writer().await;
         let read = async {
-            let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
+            let version = version_of_data(connection).await?;
             let changed = std::mem::replace(data_version, version) != version;
-            let mut stop = false;
-            if changed {
-                let control: Option<String> = scalar!(connection, "control.sql", run);
-                stop = control.as_deref() == Some("stop");
-            }
+            let control: Option<Option<String>> =
+                rows!(connection, "control.sql", run).first().map(|row| row.try_get(0)).transpose()?;
+            let stop = control.flatten().as_deref() == Some("stop");
             if let Some(now_us) = beat {
                 execute!(connection, "heartbeat.sql", run, now_us);
                 execute!(connection, "forget_spends.sql", now_us);
@@ -301,6 +305,11 @@ impl Store for SqliteStore {
         };
         read.await.map_err(failed("count the jobs"))
     }
+}
+
+/// Changes whenever another connection has written.
+async fn version_of_data(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await
 }
 
 /// Writes what has passed the fence, and moves the counts along.
@@ -381,6 +390,18 @@ async fn read_requests(tx: &mut SqliteConnection, leases: &mut [Lease]) -> Inner
         };
     }
     Ok(())
+}
+
+/// The rows of `claim.sql`, which come in no order, in that of the queue: what is fetched, then retries, then fresh ones.
+fn in_order(claimed: &[SqliteRow]) -> Inner<Vec<Lease>> {
+    let mut leases = Vec::with_capacity(claimed.len());
+    for row in claimed {
+        let (lease, due_at_us) = (lease(row)?, row.try_get::<Micros, _>(8)?);
+        let asks = lease.standing.state != State::Fetched;
+        leases.push(((asks, asks && due_at_us == 0, due_at_us, lease.job), lease));
+    }
+    leases.sort_unstable_by_key(|(place, _)| *place);
+    Ok(leases.into_iter().map(|(_, lease)| lease).collect())
 }
 
 /// A row of `claim.sql`; request and response come in statements of their own.

@@ -5,5 +5,6 @@ mod console;
 mod random_numbers;
 mod server;
 mod simulation;
+mod statements;
 mod store_suite;
 mod tidy;

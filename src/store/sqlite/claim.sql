@@ -20,4 +20,4 @@ WHERE id IN (
             ORDER BY id LIMIT ?4)
         LIMIT ?4)
     LIMIT ?3)
-RETURNING id, attempts, key, state, failures, generation, crashes, error_type = 'interrupted' AS suspect
+RETURNING id, attempts, key, state, failures, generation, crashes, error_type = 'interrupted' AS suspect, due_at_us

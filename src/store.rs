@@ -42,6 +42,14 @@ pub enum StoreError {
         /// What the system said.
         reason: String,
     },
+    /// The file may be read, but not written.
+    #[error("{path} cannot be written ({reason}): may this user write to it, and to its folder?")]
+    ReadOnly {
+        /// The file.
+        path: String,
+        /// What the system said.
+        reason: String,
+    },
     /// The file was written by a newer haul. It was not touched.
     #[error("{path} has schema version {found}, this haul knows up to {known}: use a newer haul")]
     Newer {

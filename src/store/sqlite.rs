@@ -284,7 +284,7 @@ impl Store for SqliteStore {
 
     async fn settings(&self) -> Done<Option<String>> {
         let connection = &mut self.writer().await.connection;
-        let read = async { Ok(rows!(connection, "settings.sql").first().map(|row| row.try_get(0)).transpose()?) };
+        let read = async { rows!(connection, "settings.sql").first().map(|row| row.try_get(0)).transpose() };
         read.await.map_err(failed::<sqlx::Error>("read the settings of the last run"))
     }
 

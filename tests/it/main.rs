@@ -2,6 +2,7 @@
 
 mod checker;
 mod console;
+mod opening;
 mod random_numbers;
 mod server;
 mod simulation;

@@ -11,6 +11,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqliteConnection};
 use tempfile::TempDir;
 
+mod large;
+
 /// Tables with a row a job. `SCAN` of one is a statement that grows slow with the table.
 const LARGE: [&str; 5] = ["jobs", "requests", "responses", "results", "attempts"];
 

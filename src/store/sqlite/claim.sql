@@ -1,6 +1,6 @@
 -- What is due, to be leased in this transaction: fetched jobs first (nearly done, and they need no permit), then retries
 -- that fell due, then fresh jobs in import order; ?1 = now, ?2 = at most so many, ?3 = of which so many requests.
--- Literals and `run_id IS NULL` let SQLite prove the partial index `jobs_ready`; a parameter for the state, or one ORDER BY
+-- The two `IS NULL` let SQLite prove the partial index `jobs_ready`; one ORDER BY
 -- over all, would scan or sort everything that is pending. One row for all of them: each row would wake the caller.
 SELECT json_group_array(json_array(
     j.id, j.attempts + 1, j.key, j.state, j.failures, j.generation, j.crashes, j.error_type IS 'interrupted',
@@ -8,18 +8,18 @@ SELECT json_group_array(json_array(
 FROM (
     SELECT id FROM (
         SELECT id FROM jobs
-        WHERE run_id IS NULL AND state IN ('pending', 'fetched') AND state = 'fetched' AND due_at_us <= ?1
+        WHERE run_id IS NULL AND finished_at_us IS NULL AND state = 'fetched' AND due_at_us <= ?1
         ORDER BY due_at_us, id LIMIT ?2)
     UNION ALL
     SELECT id FROM (
         SELECT id FROM (
             SELECT id FROM jobs
-            WHERE run_id IS NULL AND state IN ('pending', 'fetched') AND state = 'pending' AND due_at_us BETWEEN 1 AND ?1
+            WHERE run_id IS NULL AND finished_at_us IS NULL AND state = 'pending' AND due_at_us BETWEEN 1 AND ?1
             ORDER BY due_at_us, id LIMIT ?3)
         UNION ALL
         SELECT id FROM (
             SELECT id FROM jobs
-            WHERE run_id IS NULL AND state IN ('pending', 'fetched') AND state = 'pending' AND due_at_us = 0
+            WHERE run_id IS NULL AND finished_at_us IS NULL AND state = 'pending' AND due_at_us = 0
             ORDER BY id LIMIT ?3)
         LIMIT ?3)
     LIMIT ?2) AS ready

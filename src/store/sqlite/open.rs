@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlSafeStr};
+use sqlx::{ConnectOptions, Connection, SqlSafeStr};
 
-use super::probe::{Found, look};
+use super::IMMEDIATE;
+use super::probe::{Found, as_file, check, look, primary_code, read_header};
 use crate::settings::Durability;
 use crate::store::StoreError;
 
@@ -26,16 +27,21 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Opens the one connection that writes; creates the file, readable by its owner alone, where `create` says so.
 pub(super) async fn writer(path: &Path, durability: Durability, create: bool) -> Result<SqliteConnection, StoreError> {
-    let found = look(path).await?;
-    match found {
+    match look(path).await? {
         Found::Absent | Found::Empty if !create => {
             return Err(StoreError::Missing { path: path.display().to_string() });
         }
         Found::Absent => create_file(path).map_err(|e| failed("create the database", path, e))?,
         Found::Empty | Found::Ours { .. } => {}
     }
-    let options = SqliteConnectOptions::new()
-        .filename(path)
+    let mut connection = options(path, durability).connect().await.map_err(|e| refused(path, e))?;
+    bring_up_to_date(&mut connection, path).await?;
+    Ok(connection)
+}
+
+fn options(path: &Path, durability: Durability) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(as_file(path))
         .page_size(16_384)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(match durability {
@@ -48,12 +54,18 @@ pub(super) async fn writer(path: &Path, durability: Durability, create: bool) ->
         .pragma("cache_size", "-16384")
         .pragma("journal_size_limit", "67108864")
         .row_buffer_size(1024)
-        .disable_statement_logging();
-    let mut connection = options.connect().await.map_err(|e| failed("open the database", path, e))?;
-    if found != (Found::Ours { version: SCHEMA_VERSION }) {
-        migrate(&mut connection).await.map_err(|e| failed("bring the schema up to date in", path, e))?;
+        .disable_statement_logging()
+}
+
+/// Makes or migrates the schema, all of it or nothing. The lock is taken before looking: of two processes that open a new
+/// file at once, the second finds what the first has made. A file that cannot be written is refused here, not in mid-run.
+async fn bring_up_to_date(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let mut tx = connection.begin_with(IMMEDIATE).await.map_err(|e| refused(path, e))?;
+    let header = read_header(&mut tx).await;
+    if check(path, header)? != (Found::Ours { version: SCHEMA_VERSION }) {
+        migrate(&mut tx).await.map_err(|e| failed("bring the schema up to date in", path, e))?;
     }
-    Ok(connection)
+    tx.commit().await.map_err(|e| failed("bring the schema up to date in", path, e))
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), sqlx::migrate::MigrateError> {
@@ -64,16 +76,27 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), sqlx::migrate:
     Migrator::with_migrations(migrations.collect()).run_direct(None, connection, false).await
 }
 
-#[cfg(unix)]
 fn create_file(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    // Closing this handle drops no lock of SQLite's: nothing in this process has opened the file yet.
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        // Another process was quicker.
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        // Closing this handle drops no lock of SQLite's: nothing in this process has opened the file yet.
+        done => done.map(drop),
+    }
 }
 
-#[cfg(not(unix))]
-fn create_file(path: &Path) -> std::io::Result<()> {
-    std::fs::OpenOptions::new().write(true).create_new(true).open(path).map(drop)
+/// Why SQLite will not open it, or not for writing.
+fn refused(path: &Path, error: sqlx::Error) -> StoreError {
+    match (primary_code(&error), error.as_database_error()) {
+        (Some(libsqlite3_sys::SQLITE_READONLY | libsqlite3_sys::SQLITE_CANTOPEN), Some(said)) => {
+            StoreError::ReadOnly { path: path.display().to_string(), reason: said.message().to_owned() }
+        }
+        _ => failed("open the database", path, error),
+    }
 }
 
 fn failed(doing: &str, path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {

@@ -65,7 +65,7 @@ async fn open(path: &Path) -> Result<(SqliteConnection, Found), StoreError> {
     Ok((conn, found))
 }
 
-/// The path in a form that SQLite takes for a file: `file:x` or `:memory:` would mean something else.
+/// The path, where there is a file at it that may be a database.
 fn existing(path: &Path) -> Result<PathBuf, StoreError> {
     let name = path.display().to_string();
     // Only looked at, never opened: closing a second handle would drop SQLite's locks.
@@ -75,9 +75,13 @@ fn existing(path: &Path) -> Result<PathBuf, StoreError> {
         Ok(found) if found.is_dir() => Err(StoreError::Foreign { path: name, reason: "it is a folder".to_owned() }),
         Ok(found) if !found.is_file() => Err(StoreError::Foreign { path: name, reason: "it is no file".to_owned() }),
         Ok(found) if found.len() == 0 => Err(StoreError::Foreign { path: name, reason: "it is empty".to_owned() }),
-        Ok(_) if path.is_absolute() => Ok(path.to_owned()),
-        Ok(_) => Ok(Path::new(".").join(path)),
+        Ok(_) => Ok(as_file(path)),
     }
+}
+
+/// The path in a form that SQLite takes for a file: `file:x` or `:memory:` would mean something else.
+pub(super) fn as_file(path: &Path) -> PathBuf {
+    if path.is_absolute() { path.to_owned() } else { Path::new(".").join(path) }
 }
 
 fn options(file: &Path) -> SqliteConnectOptions {
@@ -90,14 +94,15 @@ fn options(file: &Path) -> SqliteConnectOptions {
 }
 
 /// Application, version, number of tables and views.
-type Header = (i64, i64, i64);
+pub(super) type Header = (i64, i64, i64);
 
-async fn read_header(conn: &mut SqliteConnection) -> Result<Header, sqlx::Error> {
+pub(super) async fn read_header(conn: &mut SqliteConnection) -> Result<Header, sqlx::Error> {
     let row = sqlx::query(include_str!("header.sql")).fetch_one(conn).await?;
     Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }
 
-fn check(path: &Path, header: Result<Header, sqlx::Error>) -> Result<Found, StoreError> {
+/// What a file with this header is, or why it is not touched.
+pub(super) fn check(path: &Path, header: Result<Header, sqlx::Error>) -> Result<Found, StoreError> {
     let at = path;
     let path = path.display().to_string();
     match header {

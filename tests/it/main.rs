@@ -3,6 +3,7 @@
 mod checker;
 mod console;
 mod random_numbers;
+mod resume;
 mod server;
 mod simulation;
 mod store_suite;

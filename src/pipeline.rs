@@ -224,6 +224,10 @@ impl<S: Store> Drain<S> {
                     }
                     continue;
                 }
+                // A permit may be a day away when the last job is done.
+                Plan::Wait(_) if self.in_flight() == 0 && self.context.store.next_due().await?.is_none() => {
+                    return Ok(RunOutcome::Drained);
+                }
                 Plan::Wait(until_us) => until_us.min(self.look_us).min(self.ends_us),
             };
             tokio::select! {
@@ -299,8 +303,8 @@ impl<S: Store> Drain<S> {
         if self.in_flight() > 0 {
             (self.context.on_event)(&RunEvent::Draining { in_flight: self.in_flight(), until_us });
         }
-        if ended.is_err() {
-            self.stop.leave();
+        if !matches!(ended, Ok(RunOutcome::Drained | RunOutcome::Stopped | RunOutcome::Interrupted)) {
+            self.stop.leave(); // what flies can no longer be written down
         }
         let mut panicked = None;
         loop {

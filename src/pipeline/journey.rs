@@ -143,7 +143,8 @@ impl<S: Store> Context<S> {
         let mut company = None;
         let mut solitude = None;
         if job.lease.suspect && !self.work.is_none() {
-            solitude = Some(self.alone.clone().write_owned().await);
+            let Some(alone) = self.unless_left(self.alone.clone().write_owned()).await else { return };
+            solitude = Some(alone);
             match self.store.accuse(self.run, job.lease.job, job.lease.attempt).await {
                 Ok(true) => job.standing.crashes += 1,
                 Ok(false) => return, // the lease is gone, and whoever has it now processes the job
@@ -153,7 +154,8 @@ impl<S: Store> Context<S> {
                 }
             }
         } else {
-            company = Some(self.alone.clone().read_owned().await);
+            let Some(beside) = self.unless_left(self.alone.clone().read_owned()).await else { return };
+            company = Some(beside);
         }
         let (work, lease, clock) = (self.work.clone(), job.lease.clone(), self.clock);
         let (told, done) = oneshot::channel();

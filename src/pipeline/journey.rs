@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{RwLock, mpsc, oneshot};
@@ -41,6 +41,8 @@ pub(super) struct Context<S> {
     pub(super) database_id: String,
     /// Jobs left in flight because the run left.
     pub(super) abandoned: AtomicUsize,
+    /// Jobs that may still begin.
+    pub(super) left: AtomicU64,
 }
 
 impl<S: Store> Context<S> {
@@ -67,6 +69,7 @@ impl<S: Store> Context<S> {
         let permit_us = job.lease.permit_us;
         let Some(sent) = self.dispenser.permit(permit_us.unwrap_or(Micros::MAX)).await else {
             let (job, attempt, slot) = (job.lease.job, job.lease.attempt, job.slot);
+            self.left.fetch_add(1, Ordering::Relaxed); // it has not begun after all
             self.report(Outcome::Unsent { job, attempt, permit_us, slot }).await;
             return None;
         };
@@ -141,10 +144,9 @@ impl<S: Store> Context<S> {
     async fn process(&self, mut job: Traveller, response: Arc<Response>) {
         let ready_us = self.clock.now_us();
         let mut company = None;
-        let mut solitude = None;
         if job.lease.suspect && !self.work.is_none() {
             let Some(alone) = self.unless_left(self.alone.clone().write_owned()).await else { return };
-            solitude = Some(alone);
+            job.slot.alone = Some(alone);
             match self.store.accuse(self.run, job.lease.job, job.lease.attempt).await {
                 Ok(true) => job.standing.crashes += 1,
                 Ok(false) => return, // the lease is gone, and whoever has it now processes the job
@@ -163,7 +165,7 @@ impl<S: Store> Context<S> {
             let begun_us = clock.now_us();
             let seen = JobRef { id: lease.job, key: &lease.key, attempt: lease.attempt, request: &lease.request };
             let output = work.run(&response, seen);
-            drop((company, solitude));
+            drop(company);
             // Nobody listens any more where the run has left.
             let _ = told.send((output, begun_us, clock.now_us()));
         });

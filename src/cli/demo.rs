@@ -89,8 +89,7 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
     }
     let db = db.unwrap_or_else(|| DATABASE.into());
     let (held, last) = Held::take(&db, true, clock).await?;
-    let stop = Stop::new();
-    let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
+    let watch = Watch::start(clock, quiet)?;
     let server = Server::start(&args, &last, config, clock).await?;
     add_jobs(&*held.store, args.jobs, &server.base, clock).await?;
     let mut settings = Settings {
@@ -107,8 +106,8 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
         args.rate,
         db.display()
     ));
-    let watch = Watch { stop, seen, clock, quiet };
-    let exit = drain(&held, settings, Work::of(SumOfSquares), args.once, watch).await?;
+    let ended = drain(&held, settings, Work::of(SumOfSquares), args.once, watch).await;
+    let exit = held.closed(ended).await?;
     if let Some(stats) = server.finish().await? {
         show(&stats, &args.rate)?;
     }

@@ -80,37 +80,46 @@ pub(crate) struct OnceFlags {
 pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let create = !args.inputs.is_empty();
-    let (mut held, mut settings) = Held::take(db, create, clock).await?;
+    let (held, settings) = Held::take(db, create, clock).await?;
+    let ended = import_and_drain(&held, settings, args, Watch::start(clock, quiet)?).await;
+    held.closed(ended).await
+}
+
+async fn import_and_drain(held: &Held, mut settings: Settings, args: RunArgs, watch: Watch) -> anyhow::Result<Exit> {
     args.request.apply(&mut settings)?;
     args.work.apply(&mut settings)?;
     held.keep_durability(&settings).await?;
     let work = work(&settings)?;
-    let stop = Stop::new();
-    let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
     let mut rejected = 0;
-    if create {
-        rejected = import(&*held.store, &args.inputs, args.input, &settings, clock, &stop, quiet).await?;
-        if let Some(signal) = seen.signal() {
+    if !args.inputs.is_empty() {
+        let Watch { stop, clock, quiet, .. } = &watch;
+        rejected = import(&*held.store, &args.inputs, args.input, &settings, *clock, stop, *quiet).await?;
+        if let Some(signal) = watch.seen.signal() {
             return Ok(Exit::Signal(signal));
         }
     }
-    let exit = drain(&held, settings, work, args.once, Watch { stop, seen, clock, quiet }).await?;
+    let exit = drain(held, settings, work, args.once, watch).await?;
     Ok(if exit == Exit::Done && rejected > 0 { Exit::Rejected } else { exit })
 }
 
 /// `haul resume`.
 pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
-    let (mut held, mut settings) = Held::take(db, false, clock).await?;
+    let (held, settings) = Held::take(db, false, clock).await?;
+    let ended = drain_again(&held, settings, args, Watch::start(clock, quiet)?).await;
+    held.closed(ended).await
+}
+
+async fn drain_again(held: &Held, mut settings: Settings, args: ResumeArgs, watch: Watch) -> anyhow::Result<Exit> {
     if held.store.counts().await?.is_empty() {
-        return Err(NothingThere(format!("no job in {}: import some with `haul run INPUT`", db.display())).into());
+        return Err(
+            NothingThere(format!("no job in {}: import some with `haul run INPUT`", held.path.display())).into()
+        );
     }
     args.work.apply(&mut settings)?;
     held.keep_durability(&settings).await?;
     let work = work(&settings)?;
-    let stop = Stop::new();
-    let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
-    drain(&held, settings, work, args.once, Watch { stop, seen, clock, quiet }).await
+    drain(held, settings, work, args.once, watch).await
 }
 
 /// A database held by this run alone.
@@ -138,7 +147,19 @@ impl Held {
         Ok((Self { store: Arc::new(store), path: db.to_owned(), _lock: lock }, settings))
     }
 
-    async fn keep_durability(&mut self, settings: &Settings) -> anyhow::Result<()> {
+    /// Closes the database, which folds its write-ahead log in, and only then lets others have it. After an error the
+    /// file is left as it is: what failed might fail again.
+    pub(crate) async fn closed(self, ended: anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+        let Self { store, path, _lock } = self;
+        let exit = ended?;
+        // A run that has ended holds no other handle.
+        if let Some(store) = Arc::into_inner(store) {
+            store.close().await.with_context(|| format!("failed to finish with {}", path.display()))?;
+        }
+        Ok(exit)
+    }
+
+    async fn keep_durability(&self, settings: &Settings) -> anyhow::Result<()> {
         Ok(self.store.keep_durability(settings.durability).await?)
     }
 }
@@ -149,6 +170,15 @@ pub(crate) struct Watch {
     pub(crate) seen: Seen,
     pub(crate) clock: Clock,
     pub(crate) quiet: bool,
+}
+
+impl Watch {
+    /// Watches for signals from now on.
+    pub(crate) fn start(clock: Clock, quiet: bool) -> anyhow::Result<Self> {
+        let stop = Stop::new();
+        let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
+        Ok(Self { stop, seen, clock, quiet })
+    }
 }
 
 pub(crate) fn work(settings: &Settings) -> Result<Work, UsageError> {

@@ -72,6 +72,11 @@ impl Bench {
         self.folder.path().join(name).exists()
     }
 
+    /// The last to have it open has closed it. To be asked before anything is read: a reader makes these files anew.
+    pub(super) fn closed(&self) -> bool {
+        !self.has("jobs.db-wal") && !self.has("jobs.db-shm")
+    }
+
     /// Starts the program on the database, with these arguments.
     pub(super) fn start(&self, args: &[&str]) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haul"));

@@ -3,17 +3,19 @@
 use super::bench::Bench;
 use crate::server::{Answer, Asked, Script, Server};
 
+// Seen to fail with the database dropped instead of closed in `Held::closed`.
 #[test]
 fn a_run_that_drains_the_table_exits_0_and_closes_the_database() {
     let server = Server::start(Script::ok());
     let bench = Bench::with_jobs(&server, 5);
     bench.run(&["run"]).exits(0);
+    assert!(bench.closed(), "the write-ahead log is folded in");
     bench.check_clean(5, &server);
-    assert!(!bench.has("jobs.db-wal") && !bench.has("jobs.db-shm"), "the write-ahead log is folded in");
     bench.run(&["run"]).exits(0);
     assert_eq!(server.total(), 5, "and there is nothing left to send");
 }
 
+// Seen to fail when the last claim ended the run: what it had claimed was given back unsent, and none of the seven arrived.
 #[test]
 fn a_limit_begins_exactly_so_many_jobs_and_exits_75() {
     let server = Server::start(Script::ok());
@@ -72,7 +74,7 @@ fn without_a_job_there_is_nothing_to_resume() {
     bench.run(&["resume"]).exits(0);
 }
 
-// Before `Drain` asked the store whether anything is left while no permit was due, this took a day.
+// Seen to fail (for a day) without the question to the store in `Drain::claim_until_done` where no permit is due.
 #[test]
 fn a_run_with_nothing_left_ends_though_no_permit_is_due_for_a_day() {
     let server = Server::start(Script::ok());

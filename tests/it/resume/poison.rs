@@ -12,7 +12,7 @@ use haul::settings::{Durability, Settings};
 use haul::stop::Stop;
 use haul::store::sqlite::SqliteStore;
 
-use super::bench::{Bench, CHILD, card, done};
+use super::bench::{Bench, CHILD, card};
 use crate::server::{Script, Server};
 
 /// Its processing aborts the process.
@@ -74,5 +74,4 @@ fn a_job_that_kills_the_process_is_given_up_and_its_neighbours_are_not() {
     // Its response was stored before its processing: the three deaths after the first cost no request of its own.
     let asked = server.arrivals().iter().filter(|arrival| arrival.key == BAD).count();
     assert!(asked <= 2, "{asked} requests for the one that was stored");
-    done(async {});
 }

@@ -274,6 +274,7 @@ impl<S: Store> Drain<S> {
             }
         }
         let claimed_us = self.clock.now_us();
+        self.context.dispenser.claimed(asking);
         for lease in leases {
             // cannot fail: a claim takes at most as many jobs as there are free places, and only this task takes places
             let Ok(place) = self.slots.clone().try_acquire_owned() else { unreachable!("more leases than slots") };

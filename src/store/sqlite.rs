@@ -50,19 +50,6 @@ impl SqliteStore {
         Ok(Self { writer: Mutex::new(Writer { connection, data_version: 0 }) })
     }
 
-    /// What a commit survives from now on; a power cut, unless this says otherwise.
-    ///
-    /// # Errors
-    /// Where the database does not answer.
-    pub async fn keep_durability(&self, durability: Durability) -> Result<(), StoreError> {
-        let level = match durability {
-            Durability::PowerLoss => "PRAGMA synchronous = FULL",
-            Durability::Crash => "PRAGMA synchronous = NORMAL",
-        };
-        let connection = &mut self.writer().await.connection;
-        sqlx::query(level).execute(connection).await.map(drop).map_err(failed("set the durability"))
-    }
-
     /// Closes the database; the last process to do so tidies the write-ahead log away.
     ///
     /// # Errors
@@ -115,6 +102,22 @@ macro_rules! write_tx {
         let done: Inner<_> = work.await;
         done.map_err(failed($doing))
     }};
+}
+
+/// The settings of the last run, read without writing; `None` before the first run.
+///
+/// # Errors
+/// As of [`open_read_only`].
+pub async fn last_settings(path: &Path) -> Result<Option<String>, StoreError> {
+    if probe::look(path).await? == probe::Found::Empty {
+        return Ok(None);
+    }
+    let mut connection = open_read_only(path).await?;
+    let reader = &mut connection;
+    let read = async { Ok(rows!(reader, "settings.sql").first().map(|row| row.try_get(0)).transpose()?) };
+    let settings = read.await.map_err(failed::<sqlx::Error>("read the settings of the last run"));
+    connection.close().await.map_err(failed("close the database"))?;
+    settings
 }
 
 impl Store for SqliteStore {

@@ -169,7 +169,14 @@ impl<S: Store> Context<S> {
             // Nobody listens any more where the run has left.
             let _ = told.send((output, begun_us, clock.now_us()));
         });
-        let Some(Ok((output, begun_us, ended_us))) = self.unless_left(done).await else { return };
+        let Some(Ok((output, begun_us, ended_us))) = self.unless_left(done).await else {
+            if job.slot.alone.is_some() {
+                // It did not kill the process: nobody waits for it any more. The accusation is taken back.
+                job.standing.crashes -= 1;
+                self.end(job, Event::Interrupted, None, None).await;
+            }
+            return;
+        };
         let measured = &mut job.measured;
         measured.queue_us = Some(begun_us - ready_us);
         measured.process_us = Some(ended_us - begun_us);
@@ -202,11 +209,12 @@ impl<S: Store> Context<S> {
     /// `None` where the run leaves first. Never around a future of the store: those must not be dropped half-way.
     async fn unless_left<F: Future>(&self, future: F) -> Option<F::Output> {
         tokio::select! {
-            output = future => Some(output),
+            biased; // who waited for another that was left goes no further
             () = self.stop.reached(Phase::Leave) => {
                 self.abandoned.fetch_add(1, Ordering::Relaxed);
                 None
             }
+            output = future => Some(output),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::bench::Bench;
 use crate::server::{Answer, Asked, Script, Server};
 
-// Seen to fail with the database dropped instead of closed in `Held::closed`.
+// Seen to fail with the database dropped instead of closed in `Held::release`.
 #[test]
 fn a_run_that_drains_the_table_exits_0_and_closes_the_database() {
     let server = Server::start(Script::ok());

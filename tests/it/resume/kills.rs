@@ -80,6 +80,7 @@ fn seed() -> u64 {
     setting("HAUL_TEST_SEED", Clock::start().now_us().unsigned_abs() % 1_000_000)
 }
 
+// Seen to fail with some leases left out of `note_interrupted.sql`.
 #[test]
 fn killed_at_random_a_run_loses_nothing_and_repeats_only_what_was_leased() {
     let (kills, seed) = (setting("HAUL_TEST_KILLS", 8), seed());
@@ -122,7 +123,25 @@ fn killed_at_random_a_run_loses_nothing_and_repeats_only_what_was_leased() {
         .rows("SELECT key, attempt FROM attempts AS a JOIN jobs ON id = job_id WHERE a.error_type = 'interrupted'");
     let noted: HashSet<_> = rows.into_iter().collect();
     let lost: HashSet<_> = lives.into_iter().flat_map(|life| life.leases).collect();
-    assert_eq!(noted, lost, "each claim that was lost, and no other, is noted as interrupted");
+    let (known, all) = (noted.len(), lost.len());
+    assert!(noted == lost, "each claim that was lost, and no other, is noted as interrupted: {known} of {all}");
+}
+
+// Seen to fail with the slots of a batch dropped before its commit instead of after it.
+#[test]
+fn at_no_moment_are_more_jobs_leased_than_the_concurrency_allows() {
+    let server = Server::start(Script::ok());
+    let bench = Bench::with_jobs(&server, 3_000);
+    let mut run = bench.start(&["run", "-c", "8", "--durability", "crash"]);
+    let (mut most, mut looks) = (0, 0);
+    while run.runs() {
+        most = most.max(bench.number("SELECT count(*) FROM jobs WHERE run_id IS NOT NULL"));
+        looks += 1;
+    }
+    run.wait().exits(0);
+    card(&format!("leases: at most {most} of 8 in {looks} looks"));
+    assert!(most <= 8, "{most} leased");
+    assert!(most >= 5 && looks >= 50, "the looks saw a run at work: {most} leased at most, {looks} looks");
 }
 
 #[test]
@@ -146,6 +165,7 @@ fn killed_again_while_it_recovers_a_run_loses_nothing_either() {
     assert!(max_window(times(&arrivals), SECOND_NS) <= 100);
 }
 
+// Seen to fail with nothing in `spends.sql`.
 #[test]
 fn a_run_restarted_again_and_again_keeps_its_limit_and_uses_it() {
     let seconds = setting("HAUL_TEST_RESTARTS_S", 8);

@@ -11,7 +11,7 @@ fn holding() -> (Server, Gate) {
     (server, gate)
 }
 
-// Without `RunLock::take` in `Held::take` the second run goes on, and takes the first one's leases for a dead run's.
+// Seen to fail without the lock: the second run goes on, and takes the first one's leases for a dead run's.
 #[test]
 fn a_second_run_is_refused_at_once_told_who_holds_the_database_and_harms_nothing() {
     let (server, gate) = holding();

@@ -7,8 +7,8 @@ const JOBS: usize = 20;
 
 /// Eight of twenty jobs are held by the server; then the run is asked to stop, and says that it will.
 ///
-/// Without the look at `Phase::Drain` in `Drain::claim_until_done` all twenty arrive; with `Stop::leave` for the first signal
-/// the eight are sent again.
+/// Seen to fail without the look at `Phase::Drain` in `Drain::claim_until_done` all twenty arrive; with `Stop::leave` for
+/// the first signal the eight are sent again.
 fn lands(signal: &str, code: i32) {
     let gate = Gate::closed();
     let held = gate.clone();
@@ -46,7 +46,7 @@ fn a_hangup_lets_what_flies_land_and_claims_nothing_more() {
     lands("HUP", 129);
 }
 
-// Without the second look at the phase in `signals::watch`, or without `unless_left` around the request, it waits 91 s.
+// Seen to fail with `Stop::drain` for the second signal too: it then waits for 91 s.
 #[test]
 fn a_second_interrupt_leaves_at_once_and_costs_no_more_than_a_crash() {
     let server = Server::start(Script::new(|asked: &Asked| match asked.nth {

@@ -84,7 +84,7 @@ fn a_job_that_kills_the_process_is_given_up_and_its_neighbours_are_not() {
     assert!(asked <= 2, "{asked} requests for the one that was stored");
 }
 
-// Seen to fail without the accusation being taken back in `Context::process`: the job was poison at the fourth run.
+// Seen to fail without the accusation being taken back in `Context::process`: the second run left it accused.
 #[test]
 fn leaving_a_slow_suspect_again_and_again_makes_it_no_poison() {
     let server = Server::start(Script::ok());

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::import::address;
-use crate::import::expression::{Expression, Place, RowView, fill_empty};
+use crate::import::expression::{BadPath, Expression, Place, RowView, check_path};
 pub use crate::import::secrets::{Escape, SecretName, literal_credential, resolve, secrets_in, shown};
 pub(crate) use crate::import::secrets::{OPEN_ENCODED, Piece, escape_secrets, has_marker, names_in_flag, pieces};
 use crate::request::Request;
@@ -55,6 +55,9 @@ pub enum Refusal {
         /// The columns that are empty.
         columns: String,
     },
+    /// A value that leads out of its place in the path.
+    #[error("a value in the path of --url is `.` or `..`, which leads to another path; `| safe` lets it")]
+    DotsInPath,
     /// A URL that cannot be sent.
     #[error("the URL {url:?} {why}")]
     Url {
@@ -119,8 +122,8 @@ pub struct Template {
 struct Part {
     flag: &'static str,
     expression: Expression,
-    /// It names a secret.
-    secret: bool,
+    /// The secrets that it names.
+    secrets: Vec<SecretName>,
 }
 
 impl Template {
@@ -205,7 +208,10 @@ impl Template {
         let text = match &self.url {
             Some(part) => {
                 let text = part.render_raw(row)?;
-                let text = fill_empty(text).map_err(|()| Refusal::EmptyInPath { columns: part.empty_columns(row) })?;
+                let text = check_path(text).map_err(|bad| match bad {
+                    BadPath::Empty => Refusal::EmptyInPath { columns: part.empty_columns(row) },
+                    BadPath::Dots => Refusal::DotsInPath,
+                })?;
                 part.check_secrets(&text)?;
                 text
             }
@@ -215,13 +221,13 @@ impl Template {
                 _ => return Err(unknown_column("without --url, a row", "url".to_owned(), &row.row)),
             },
         };
-        address::check(&text).map_err(|why| Refusal::Url { url: shown(cut(&text, 200)).into_owned(), why })
+        address::check(&text).map_err(|why| Refusal::Url { url: address::masked(cut(&shown(&text), 200)), why })
     }
 
     /// What is the same for every row is wrong in every row.
     fn check_constants(&self, given: &RequestTemplate) -> Result<(), TemplateError> {
         if let (Some(Part { expression: Expression::Constant(url), .. }), Some(text)) = (&self.url, &given.url) {
-            address::check(url).map_err(|why| wrong("--url", text, &format!("it {why}")))?;
+            address::check(url).map_err(|why| wrong("--url", &address::masked(text), &format!("it {why}")))?;
         }
         if let (true, Some(Part { expression: Expression::Constant(body), .. })) = (self.json, &self.body) {
             check_json(body).map_err(|why| wrong("--json-body", body, &format!("it is no JSON: {why}")))?;
@@ -251,13 +257,12 @@ impl Part {
             return Err(wrong(flag, text, &why));
         }
         let expression = Expression::compile(text, place, &names).map_err(|error| wrong(flag, text, &said(&error)))?;
-        let secret = !names.is_empty();
-        for name in names {
-            if !secrets.contains(&name) {
-                secrets.push(name);
+        for name in &names {
+            if !secrets.contains(name) {
+                secrets.push(name.clone());
             }
         }
-        Ok(Self { flag, expression, secret })
+        Ok(Self { flag, expression, secrets: names })
     }
 
     fn render(&self, row: &Arc<RowView>) -> Result<String, Refusal> {
@@ -276,11 +281,14 @@ impl Part {
     /// A secret is there as it was named, or the row is refused.
     fn check_secrets(&self, text: &str) -> Result<(), Refusal> {
         let place = self.flag;
-        if !self.secret {
+        if self.secrets.is_empty() {
             return if has_marker(text) { Err(Refusal::Reserved { place }) } else { Ok(()) };
         }
-        // Where there are secrets no cell holds a mark, so what does not read as a secret was one.
-        let broken = pieces(text).any(|piece| matches!(piece, Piece::Text(text) if has_marker(text)));
+        // Where there are secrets no cell holds a mark, so what does not read as one of them was one, before a filter.
+        let broken = pieces(text).any(|piece| match piece {
+            Piece::Text(text) => has_marker(text),
+            Piece::Secret { name, .. } => !self.secrets.contains(&name),
+        });
         if broken || text.contains(OPEN_ENCODED) { Err(Refusal::Mangled { place }) } else { Ok(()) }
     }
 
@@ -311,6 +319,7 @@ impl Part {
 }
 
 fn wrong(flag: &'static str, text: &str, why: &str) -> TemplateError {
+    let text = if literal_credential(text) { text.split_inclusive(':').next().unwrap_or_default() } else { text };
     TemplateError { flag, text: cut(text, 200).to_owned(), why: why.to_owned() }
 }
 
@@ -352,8 +361,8 @@ fn check_header_value(value: &str) -> Result<(), String> {
     if HeaderValue::from_str(&plain).is_ok() {
         return Ok(());
     }
-    let bad = plain.chars().find(|&c| c != '\t' && !(' '..='~').contains(&c)).unwrap_or_default();
-    Err(format!("holds {bad:?}; a header holds visible ASCII characters, spaces and tabs"))
+    let bad = plain.chars().find(|&c| c != '\t' && c.is_ascii_control()).unwrap_or_default();
+    Err(format!("holds {bad:?}; a header holds no control characters but tabs"))
 }
 
 /// A name that comes again has all its values, in a list.

@@ -83,3 +83,13 @@ fn parse(text: &str) -> Result<Url, String> {
 fn may_stand(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
 }
+
+/// A URL as it may be shown: without the password that some put into it.
+pub(crate) fn masked(url: &str) -> String {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let end = url[authority..].find(['/', '?', '#']).map_or(url.len(), |at| authority + at);
+    match url[authority..end].rfind('@') {
+        Some(at) => format!("{}***{}", &url[..authority], &url[authority + at..]),
+        None => url.to_owned(),
+    }
+}

@@ -11,8 +11,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::template::{self, Escape, SecretName};
 
-/// Where an empty value was written into a URL, until [`fill_empty`] knows whether that is in its path.
-const EMPTY: char = '\u{fdd2}';
+/// Stands before a value that no path may hold, until [`check_path`] knows whether it is in the path.
+const SUSPECT: char = '\u{fdd2}';
 
 const NAME: &str = "text";
 
@@ -114,12 +114,16 @@ fn write_value(out: &mut Output, value: &Value, place: Place) -> Result<(), Erro
     }
     let written = match (place, value.as_str()) {
         (Place::Text, Some(text)) => out.write_str(text),
+        (Place::Url, Some(text)) if value.is_safe() && text.contains(SUSPECT) => {
+            return Err(Error::new(ErrorKind::InvalidOperation, "a value holds U+FDD2, which haul keeps for itself"));
+        }
         (_, Some(text)) if value.is_safe() => out.write_str(text),
-        (Place::Url, Some("")) => out.write_char(EMPTY),
+        (Place::Url, Some("")) => out.write_char(SUSPECT),
+        (Place::Url, Some("." | "..")) => write!(out, "{SUSPECT}{value}"),
         (Place::Url, Some(text)) => out.write_str(&percent_encode(text)),
         (Place::Json, _) => out.write_str(&json(value)?),
         (_, None) if value.is_none() || value.is_undefined() => match place {
-            Place::Url => out.write_char(EMPTY),
+            Place::Url => out.write_char(SUSPECT),
             _ => Ok(()),
         },
         (Place::Url, None) => out.write_str(&percent_encode(&value.to_string())),
@@ -183,12 +187,23 @@ pub(crate) fn percent_encode(text: &str) -> String {
     out
 }
 
-/// Takes the marks of empty values out of a URL, unless one is before its query.
-pub(crate) fn fill_empty(url: String) -> Result<String, ()> {
-    match url.find(EMPTY) {
+/// A value that would make another path of the one that was meant.
+pub(crate) enum BadPath {
+    /// Nothing.
+    Empty,
+    /// `.` or `..`: a client takes it for this folder or the one above, percent-encoded or not.
+    Dots,
+}
+
+/// Takes the marks of suspects out of a URL, unless one is before its query.
+pub(crate) fn check_path(url: String) -> Result<String, BadPath> {
+    match url.find(SUSPECT) {
         None => Ok(url),
-        Some(at) if url.find(['?', '#']).is_none_or(|query| at < query) => Err(()),
-        Some(_) => Ok(url.replace(EMPTY, "")),
+        Some(at) if url.find(['?', '#']).is_none_or(|query| at < query) => {
+            let dots = url[at + SUSPECT.len_utf8()..].starts_with('.');
+            Err(if dots { BadPath::Dots } else { BadPath::Empty })
+        }
+        Some(_) => Ok(url.replace(SUSPECT, "")),
     }
 }
 

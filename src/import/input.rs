@@ -77,6 +77,7 @@ impl Input {
         let head = head.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(&head).to_vec();
         let delimiter = delimiter(&name, options.delimiter).map_err(unusable)?;
         let format = match options.format {
+            Format::Auto if options.no_header || options.delimiter.is_some() => Format::Csv,
             Format::Auto => guess(&name, &head),
             given => given,
         };
@@ -98,7 +99,7 @@ fn open_file(path: &std::path::Path) -> Result<Opened, ImportError> {
         if about.is_dir() {
             return Err(io::Error::from(io::ErrorKind::IsADirectory));
         }
-        Ok((file, about.is_file().then(|| about.len())))
+        Ok((file, about.is_file().then_some(about.len())))
     });
     match opened {
         Ok((file, length)) => Ok((name, Box::new(file), length)),

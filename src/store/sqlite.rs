@@ -7,11 +7,10 @@ mod pack;
 mod params;
 mod probe;
 mod sandbox;
+mod unpack;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use bytes::Bytes;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
 use tokio::sync::{Mutex, MutexGuard};
@@ -46,8 +45,10 @@ impl SqliteStore {
     /// # Errors
     /// Where there is none, it belongs to another program or a newer haul (it is not touched then), or the disk fails.
     pub async fn open(path: &Path, durability: Durability, create: bool) -> Result<Self, StoreError> {
-        let connection = open::writer(path, durability, create).await?;
-        Ok(Self { writer: Mutex::new(Writer { connection, data_version: 0 }) })
+        let mut connection = open::writer(path, durability, create).await?;
+        // What others write from here on is a change; the first look may come long after a first claim.
+        let data_version = version_of_data(&mut connection).await.map_err(failed("look at the database"))?;
+        Ok(Self { writer: Mutex::new(Writer { connection, data_version }) })
     }
 
     /// Closes the database; the last process to do so tidies the write-ahead log away.
@@ -150,7 +151,10 @@ impl Store for SqliteStore {
             }
             let rejected = rejects.len() as u64;
             let rows = (chunk.jobs.len() + chunk.rejects.len()) as u64;
-            execute!(tx, "count_import.sql", import, rows as i64, added as i64, rejected as i64);
+            let counted = execute!(tx, "count_import.sql", import, rows as i64, added as i64, rejected as i64);
+            if counted.rows_affected() == 0 {
+                return Err("there is no such import".into());
+            }
             Imported { added, known: rows - added - rejected, rejected }
         })
     }
@@ -189,30 +193,23 @@ impl Store for SqliteStore {
     async fn claim(&self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Done<Vec<Lease>> {
         let requests = want.requests.min(want.slots) as i64;
         write_tx!(self, "claim jobs", |tx| {
-            let claimed = rows!(tx, "claim.sql", run, now_us, want.slots as i64, requests);
-            let mut leases = claimed.iter().map(lease).collect::<Inner<Vec<_>>>()?;
-            // RETURNING gives no order; ids are in import order, and what is fetched goes first.
-            leases.sort_by_key(|lease| (lease.standing.state != State::Fetched, lease.job));
-            let asking = leases.partition_point(|lease| lease.standing.state == State::Fetched);
-            let (fetched, pending) = leases.split_at_mut(asking);
-            if !pending.is_empty() && !spends.is_empty() {
-                let spends = &spends[..pending.len().min(spends.len())];
-                pending.iter_mut().zip(spends).for_each(|(lease, until_us)| lease.permit_us = Some(*until_us));
-                let held: Vec<_> = pending.iter().map(|lease| (lease.job, lease.permit_us.unwrap_or(0))).collect();
-                execute!(tx, "hold_permits.sql", pack::array(&held));
-                execute!(tx, "spend.sql", pack::spends(spends.iter().copied()));
-            }
-            if !fetched.is_empty() {
-                let ids = pack::array(&fetched.iter().map(|lease| lease.job).collect::<Vec<_>>());
-                for row in rows!(tx, "claimed_responses.sql", ids) {
-                    let job: i64 = row.try_get(0)?;
-                    if let Ok(at) = fetched.binary_search_by_key(&job, |lease| lease.job) {
-                        fetched[at].response = Some(Arc::new(response(&row)?));
-                    }
-                }
-            }
+            let claimed: String = scalar!(tx, "claim.sql", now_us, want.slots as i64, requests);
+            let unpack::Claimed { mut leases, binary } = unpack::claimed(&claimed, spends)?;
             if !leases.is_empty() {
-                read_requests(&mut tx, &mut leases).await?;
+                let held: Vec<_> = leases.iter().map(|lease| (lease.job, lease.permit_us)).collect();
+                execute!(tx, "lease.sql", pack::array(&held), run);
+            }
+            let permits = pack::spends(leases.iter().filter_map(|lease| lease.permit_us));
+            if permits != pack::NONE {
+                execute!(tx, "spend.sql", permits);
+            }
+            let fetched = leases.partition_point(|lease| lease.standing.state == State::Fetched);
+            if fetched > 0 {
+                let ids: Vec<_> = leases[..fetched].iter().map(|lease| lease.job).collect();
+                unpack::responses(&mut leases, &rows!(tx, "claimed_responses.sql", pack::array(&ids)))?;
+            }
+            if !binary.is_empty() {
+                unpack::bodies(&mut leases, &rows!(tx, "claimed_bodies.sql", pack::array(&binary)))?;
             }
             leases
         })
@@ -265,13 +262,11 @@ impl Store for SqliteStore {
     async fn look(&self, run: i64, beat: Option<Micros>) -> Done<Look> {
         let Writer { connection, data_version } = &mut *self.writer().await;
         let read = async {
-            let version: i64 = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *connection).await?;
+            let version = version_of_data(connection).await?;
             let changed = std::mem::replace(data_version, version) != version;
-            let mut stop = false;
-            if changed {
-                let control: Option<String> = scalar!(connection, "control.sql", run);
-                stop = control.as_deref() == Some("stop");
-            }
+            let control: Option<Option<String>> =
+                rows!(connection, "control.sql", run).first().map(|row| row.try_get(0)).transpose()?;
+            let stop = control.flatten().as_deref() == Some("stop");
             if let Some(now_us) = beat {
                 execute!(connection, "heartbeat.sql", run, now_us);
                 execute!(connection, "forget_spends.sql", now_us);
@@ -301,6 +296,11 @@ impl Store for SqliteStore {
         };
         read.await.map_err(failed("count the jobs"))
     }
+}
+
+/// Changes whenever another connection has written.
+async fn version_of_data(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await
 }
 
 /// Writes what has passed the fence, and moves the counts along.
@@ -364,39 +364,6 @@ async fn free_dead_leases(tx: &mut SqliteConnection, now_us: Micros) -> Inner<Re
     Ok(Recovered { interrupted: freed.len() as u64 - poisoned, poisoned, ..Recovered::default() })
 }
 
-async fn read_requests(tx: &mut SqliteConnection, leases: &mut [Lease]) -> Inner<()> {
-    let ids = pack::array(&leases.iter().map(|lease| lease.job).collect::<Vec<_>>());
-    // In the order of the ids given, which is the order of the leases: the array drives the join.
-    let rows = rows!(tx, "claimed_requests.sql", ids);
-    if rows.len() != leases.len() {
-        return Err(format!("{} claimed jobs have {} requests", leases.len(), rows.len()).into());
-    }
-    for (lease, row) in leases.iter_mut().zip(rows) {
-        lease.request = Request {
-            method: row.try_get(1)?,
-            url: row.try_get(2)?,
-            headers: serde_json::from_str(row.try_get(3)?)?,
-            body: row.try_get::<Option<Vec<u8>>, _>(4)?.map(Bytes::from),
-            row: serde_json::from_str(row.try_get(5)?)?,
-        };
-    }
-    Ok(())
-}
-
-/// A row of `claim.sql`; request and response come in statements of their own.
-fn lease(row: &SqliteRow) -> Inner<Lease> {
-    Ok(Lease {
-        job: row.try_get(0)?,
-        attempt: row.try_get(1)?,
-        key: row.try_get(2)?,
-        standing: standing(row, 3)?,
-        suspect: row.try_get::<Option<bool>, _>(7)?.unwrap_or(false),
-        request: Request::default(),
-        response: None,
-        permit_us: None,
-    })
-}
-
 /// Four columns from `at` on: state, failures, generation, crashes.
 fn standing(row: &SqliteRow, at: usize) -> Inner<Standing> {
     Ok(Standing {
@@ -409,15 +376,6 @@ fn standing(row: &SqliteRow, at: usize) -> Inner<Standing> {
 
 fn state(name: &str) -> Inner<State> {
     State::parse(name).ok_or_else(|| format!("`{name}` is no state of a job").into())
-}
-
-fn response(row: &SqliteRow) -> Inner<Response> {
-    Ok(Response {
-        status_code: row.try_get(1)?,
-        headers: serde_json::from_str(row.try_get(2)?)?,
-        body: Bytes::from(row.try_get::<Vec<u8>, _>(3)?),
-        fetched_at_us: row.try_get(4)?,
-    })
 }
 
 fn count(row: &SqliteRow) -> Inner<((State, Option<ErrorType>), u64)> {

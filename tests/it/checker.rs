@@ -2,8 +2,6 @@
 //!
 //! Bring the database to an end first: these functions open it read-only, and count what is there.
 
-#![allow(dead_code, reason = "every test uses its part of it")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -6,5 +6,6 @@ mod random_numbers;
 mod resume;
 mod server;
 mod simulation;
+mod statements;
 mod store_suite;
 mod tidy;

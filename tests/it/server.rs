@@ -1,8 +1,6 @@
 //! A server that does as its script says and logs what arrives. It runs on a thread and a runtime of its own within the test
 //! process, so it outlives every child that a test kills.
 
-#![allow(dead_code, reason = "every test uses its part of it")]
-
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -25,6 +25,7 @@ mod random;
 mod recover;
 mod release;
 pub(crate) mod scene;
+mod sqlite_rows;
 
 /// A store under test: the store itself, what lies in it, and a death of its process.
 pub(crate) trait Inspect: Send + Sync + 'static {
@@ -137,6 +138,8 @@ macro_rules! store_suite {
             import: [
                 importing_twice_adds_nothing,
                 a_known_key_with_another_request_is_rejected_with_a_reason,
+                a_known_key_whose_row_alone_differs_is_the_same_job,
+                an_import_that_nobody_began_takes_no_rows,
                 a_key_twice_in_one_chunk_makes_one_job,
                 rejected_rows_are_kept_with_their_reason,
                 an_import_remembers_how_far_it_came,
@@ -199,6 +202,11 @@ macro_rules! store_suite {
                 a_permit_is_counted_in_every_limit,
                 permits_that_may_still_count_survive_a_crash_and_older_ones_go,
                 the_table_of_limits_holds_exactly_those_of_the_run,
+                a_request_that_a_crash_may_have_sent_late_counts_from_the_recovery,
+                a_permit_that_was_used_late_is_moved_in_every_limit,
+                permits_of_long_windows_share_buckets_that_end_later,
+                a_known_limit_keeps_the_wider_of_two_jitters,
+                limits_are_told_with_the_shortest_window_first,
                 a_pause_survives_a_crash,
                 a_shorter_pause_does_not_cut_a_longer_one,
                 a_widened_jitter_is_kept,
@@ -230,4 +238,5 @@ macro_rules! store_suite {
     };
 }
 
+store_suite!(sqlite, crate::store_suite::sqlite_rows::new);
 store_suite!(memory, crate::store_suite::memory_rows::new);

@@ -123,8 +123,7 @@ pub struct Tables {
 
 impl Tables {
     /// Adds a new job, and counts it.
-    pub(super) fn insert_job(&mut self, job: Job) {
-        let id = next_id(&self.jobs);
+    pub(super) fn insert_job(&mut self, id: i64, job: Job) {
         self.keys.insert(job.key.clone(), id);
         *self.counts.entry(shelf(&job)).or_default() += 1;
         self.jobs.insert(id, job);

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::attempt::{ErrorType, Measured};
 use crate::backoff::Backoff;
-use crate::clock::Micros;
+use crate::clock::{Micros, SECOND_US};
 use crate::job::{Event, RetryRules, Standing, State, next};
 use crate::limit::{Limit, Spend};
 use crate::minutes::Minutes;
+use crate::request::Request;
 use crate::store::{
     Chunk, Committed, Done, Imported, Lease, Look, NewJob, NewRun, Recovered, Reject, RunOutcome, StoreError, Want,
     WriteBack,
@@ -33,18 +34,21 @@ impl Tables {
         }
         let mut done = Imported::default();
         let mut rejects = chunk.rejects.clone();
-        for new in &chunk.jobs {
+        // Ids by place in the chunk, as a database gives them; known keys leave gaps.
+        for (id, new) in (next_id(&self.jobs)..).zip(&chunk.jobs) {
             match self.keys.get(&new.key).and_then(|id| self.jobs.get(id)) {
-                Some(known) if known.request == new.request => done.known += 1,
+                Some(known) if says_the_same(&known.request, &new.request) => done.known += 1,
                 Some(known) => rejects.push(other_request(new, known)),
                 None => {
-                    self.insert_job(fresh(import, new, now_us));
+                    self.insert_job(id, fresh(import, new, now_us));
                     done.added += 1;
                 }
             }
         }
         done.rejected = rejects.len() as u64;
-        self.rejected.extend(rejects.into_iter().map(|reject| ((import, reject.line), reject)));
+        for reject in rejects {
+            self.rejected.entry((import, reject.line)).or_insert(reject);
+        }
         if let Some(import) = self.imports.get_mut(&import) {
             import.rows += (chunk.jobs.len() + chunk.rejects.len()) as u64;
             import.added += done.added;
@@ -69,6 +73,7 @@ impl Tables {
         self.keep_limits(&run.limits, now_us);
         found.spends = self.spends.iter().map(spend).collect();
         found.limits = self.limits.values().map(|kept| (kept.limit.clone(), kept.paused_until_us)).collect();
+        found.limits.sort_by_key(|(limit, _)| limit.window_us);
         let settings = run.settings.clone();
         let run = Run { started_at_us: now_us, heartbeat_at_us: now_us, ended: None, settings, stop: false };
         self.runs.insert(found.run, run);
@@ -101,28 +106,34 @@ impl Tables {
         Some(gone.standing.state)
     }
 
-    /// Makes the limits exactly these. One that was there keeps what was learnt of it, and its permits that still count.
+    /// Makes the limits exactly these. A known one keeps its pause, its jitter where that has grown, and its permits.
     fn keep_limits(&mut self, limits: &[Limit], now_us: Micros) {
         let old = std::mem::take(&mut self.limits);
-        let same = |limit: &Limit| {
-            let kept = old.get(&limit.name)?;
-            ((kept.limit.permits, kept.limit.window_us) == (limit.permits, limit.window_us)).then(|| kept.clone())
-        };
         // A limit that is new knows what was sent under the old ones: it takes over the permits of the longest of them.
-        let longest = old.values().max_by_key(|kept| kept.limit.window_us).map(|kept| kept.limit.name.clone());
-        let taken: Vec<_> = self.spends.iter().filter(|((name, _), _)| Some(name) == longest.as_ref()).collect();
+        let longest = old.values().min_by_key(|kept| (-kept.limit.window_us, &kept.limit.name));
+        let longest = longest.map(|kept| kept.limit.name.as_str());
+        let taken: Vec<_> = self.spends.iter().filter(|((name, _), _)| Some(name.as_str()) == longest).collect();
         let taken: Vec<_> = taken.into_iter().map(|((_, until_us), permits)| (*until_us, *permits)).collect();
-        for limit in limits.iter().filter(|limit| !old.contains_key(&limit.name)) {
-            self.spends.extend(taken.iter().map(|(until_us, permits)| ((limit.name.clone(), *until_us), *permits)));
-        }
-        self.spends.retain(|(name, until_us), _| {
-            let kept = limits.iter().find(|limit| limit.name == *name);
-            kept.is_some_and(|limit| *until_us >= now_us - limit.window_us - limit.jitter_us)
-        });
         for limit in limits {
-            let kept = same(limit).unwrap_or_else(|| KeptLimit { limit: limit.clone(), paused_until_us: 0 });
+            let known = old.get(&limit.name);
+            let jitter_us = known.map_or(limit.jitter_us, |kept| kept.limit.jitter_us.max(limit.jitter_us));
+            let paused_until_us = known.map_or(0, |kept| kept.paused_until_us);
+            let kept = KeptLimit { limit: Limit { jitter_us, ..limit.clone() }, paused_until_us };
             self.limits.insert(limit.name.clone(), kept);
+            if known.is_none() {
+                self.spends.extend(taken.iter().map(|(until_us, permits)| ((limit.name.clone(), *until_us), *permits)));
+            }
         }
+        self.spends.retain(|(name, _), _| limits.iter().any(|limit| limit.name == *name));
+        self.forget_spends(now_us);
+    }
+
+    /// Permits that no window can still hold.
+    fn forget_spends(&mut self, now_us: Micros) {
+        self.spends.retain(|(name, until_us), _| {
+            let limit = self.limits.get(name).map(|kept| &kept.limit);
+            limit.is_some_and(|limit| *until_us > now_us - limit.window_us - limit.jitter_us)
+        });
     }
 
     pub(super) fn claim(&mut self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Vec<Lease> {
@@ -144,14 +155,14 @@ impl Tables {
     }
 
     fn spend(&mut self, until_us: Micros) {
-        for name in self.limits.keys() {
-            *self.spends.entry((name.clone(), until_us)).or_default() += 1;
+        for (name, kept) in &self.limits {
+            *self.spends.entry((name.clone(), bucket(&kept.limit, until_us))).or_default() += 1;
         }
     }
 
     fn unspend(&mut self, until_us: Micros) {
-        for name in self.limits.keys() {
-            if let Some(permits) = self.spends.get_mut(&(name.clone(), until_us)) {
+        for (name, kept) in &self.limits {
+            if let Some(permits) = self.spends.get_mut(&(name.clone(), bucket(&kept.limit, until_us))) {
                 *permits = permits.saturating_sub(1);
             }
         }
@@ -233,7 +244,11 @@ impl Tables {
     pub(super) fn look(&mut self, run: i64, beat: Option<Micros>) -> Look {
         let Some(run) = self.runs.get_mut(&run) else { return Look::default() };
         run.heartbeat_at_us = beat.unwrap_or(run.heartbeat_at_us);
-        Look { changed: false, stop: run.stop }
+        let stop = run.stop;
+        if let Some(now_us) = beat {
+            self.forget_spends(now_us);
+        }
+        Look { changed: false, stop }
     }
 
     pub(super) fn end(&mut self, run: i64, outcome: RunOutcome, now_us: Micros) {
@@ -245,6 +260,21 @@ impl Tables {
     pub(super) fn settings(&self) -> Option<String> {
         self.runs.last_key_value().map(|(_, run)| run.settings.clone())
     }
+}
+
+/// Where a permit is kept. Windows above a minute in steps of a thousandth, rounded to the later end: never forgotten too
+/// soon, and a day of permits is a thousand rows.
+fn bucket(limit: &Limit, until_us: Micros) -> Micros {
+    if limit.window_us <= 60 * SECOND_US {
+        return until_us;
+    }
+    let step_us = limit.window_us / 1_000;
+    (until_us / step_us + 1) * step_us
+}
+
+/// Whether two requests ask the same of the server. The row is what is made of it, not what is asked.
+fn says_the_same(one: &Request, other: &Request) -> bool {
+    (&one.method, &one.url, &one.headers, &one.body) == (&other.method, &other.url, &other.headers, &other.body)
 }
 
 fn spend(((limit, until_us), permits): (&(String, Micros), &u32)) -> Spend {

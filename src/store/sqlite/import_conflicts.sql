@@ -6,4 +6,3 @@ CROSS JOIN requests AS r ON r.job_id = j.id
 WHERE r.method <> b.value ->> 2 OR r.url <> b.value ->> 3 OR r.headers <> b.value ->> 4
    OR CAST(r.body AS BLOB) IS NOT CASE WHEN b.value ->> 8 IS NOT NULL
         THEN substr(?3, (b.value ->> 6) + 1, b.value ->> 7) END
-ORDER BY b.key

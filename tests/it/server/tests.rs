@@ -41,6 +41,7 @@ impl Client {
 #[test]
 fn requests_on_one_connection_are_answered_and_logged_in_their_order() {
     let server = Server::start(Script::ok());
+    assert_eq!(server.url(), format!("http://{}", server.address()));
     let mut client = Client::of(&server);
     assert_eq!(client.ask("/jobs/a1").1, r#"{"key":"a1"}"#);
     assert_eq!(client.ask("/jobs?x=1&k=b2").1, r#"{"key":"b2"}"#);

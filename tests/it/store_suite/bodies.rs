@@ -96,8 +96,23 @@ pub(crate) async fn requests_come_back_as_they_were<T: Inspect>(mut at: Scene<T>
 }
 
 pub(crate) async fn keys_may_be_any_text<T: Inspect>(mut at: Scene<T>) {
-    let names =
-        ["\u{1f980}", "'; DROP TABLE jobs; --", "%", "\"", "é", "e\u{301}", "A", "a", " a", "a ", "1", "01", "1.0"];
+    let names = [
+        "\u{1f980}",
+        "'; DROP TABLE jobs; --",
+        "%",
+        "\"",
+        "é",
+        "e\u{301}",
+        "A",
+        "a",
+        " a",
+        "a ",
+        "1",
+        "01",
+        "1.0",
+        "x\0y",
+        "x\0z",
+    ];
     let jobs = names.iter().zip(1..).map(|(key, line)| NewJob { request: request("same"), ..new_job(key, line) });
     let chunk = Chunk { jobs: jobs.collect(), rejects: Vec::new() };
     assert_eq!(at.import_chunk(chunk.clone()).await.added, names.len() as u64, "no two of them are one");

@@ -1,7 +1,10 @@
 //! Promises of `begin_import` and `import`.
 
 use haul::job::State;
+use haul::request::Request;
 use haul::store::{Chunk, Imported, NewJob, Store};
+
+use serde_json::{Map, Value};
 
 use super::Inspect;
 use super::scene::{Scene, keys, new_job, reject, request};
@@ -28,6 +31,23 @@ pub(crate) async fn a_known_key_with_another_request_is_rejected_with_a_reason<T
     assert!(reason.contains('a') && reason.len() > 20, "a reason for people: {reason}");
     at.start().await;
     assert_eq!(at.claim_one().await.request, request("a"), "the first request stays");
+}
+
+pub(crate) async fn a_known_key_whose_row_alone_differs_is_the_same_job<T: Inspect>(mut at: Scene<T>) {
+    at.import(&["a"]).await;
+    let row = Map::from_iter([("id".to_owned(), Value::from("other"))]);
+    let other = NewJob { request: Request { row, ..request("a") }, ..new_job("a", 7) };
+    let done = at.import_chunk(Chunk { jobs: vec![other], rejects: Vec::new() }).await;
+    assert_eq!(done, Imported { added: 0, known: 1, rejected: 0 });
+    at.start().await;
+    assert_eq!(at.claim_one().await.request, request("a"), "the first row stays");
+}
+
+pub(crate) async fn an_import_that_nobody_began_takes_no_rows<T: Inspect>(at: Scene<T>) {
+    let chunk = Chunk { jobs: vec![new_job("a", 1)], rejects: vec![reject(2, "no url")] };
+    assert!(at.store().import(7, &chunk, at.now_us).await.is_err());
+    let rows = at.rows().await;
+    assert!(rows.jobs.is_empty() && rows.rejected.is_empty());
 }
 
 pub(crate) async fn a_key_twice_in_one_chunk_makes_one_job<T: Inspect>(at: Scene<T>) {

@@ -2,10 +2,10 @@
 
 use haul::clock::{Micros, SECOND_US};
 use haul::limit::{Limit, Spend};
-use haul::store::{Recovered, Store, Want};
+use haul::store::{Lease, Recovered, Store, Want, WriteBack};
 
-use super::Inspect;
 use super::scene::{Scene, limit};
+use super::{Inspect, Rows};
 
 fn both() -> [Limit; 2] {
     [limit("20/s", 20, SECOND_US), limit("600/m", 600, 60 * SECOND_US)]
@@ -34,8 +34,8 @@ pub(crate) async fn permits_that_may_still_count_survive_a_crash_and_older_ones_
     let first_us = at.now_us;
     let second_us = first_us + SECOND_US;
     for until_us in [first_us, second_us] {
-        let want = Want { slots: 1, requests: 1 };
-        at.store().claim(at.run, &want, &[until_us], at.now_us).await.expect("claim");
+        let leases = claim_until(&at, &[until_us]).await;
+        at.commit(&[at.done(&leases[0], "1")]).await;
     }
     let jitter_us = both()[0].jitter_us;
     let spend = |limit: &str, until_us| Spend { limit: limit.to_owned(), until_us, permits: 1 };
@@ -60,6 +60,67 @@ pub(crate) async fn permits_that_may_still_count_survive_a_crash_and_older_ones_
         assert_eq!(found, left);
         assert_eq!(at.rows().await.spends.len(), left.len(), "older ones are gone");
     }
+}
+
+/// Claims a job a permit, each void after its time.
+async fn claim_until<T: Inspect>(at: &Scene<T>, until_us: &[Micros]) -> Vec<Lease> {
+    let want = Want { slots: until_us.len(), requests: until_us.len() };
+    at.store().claim(at.run, &want, until_us, at.now_us).await.expect("claim")
+}
+
+/// Permits by the time after which they are void; the same under both limits.
+fn permits(rows: &Rows) -> Vec<(Micros, u32)> {
+    let of = |limit: &str| -> Vec<_> {
+        let of_limit = rows.spends.iter().filter(|((name, _), _)| name == limit);
+        of_limit.map(|((_, until_us), permits)| (*until_us, *permits)).collect()
+    };
+    assert_eq!(of("20/s"), of("600/m"), "each permit is counted in every limit");
+    of("20/s")
+}
+
+pub(crate) async fn a_request_that_a_crash_may_have_sent_late_counts_from_the_recovery<T: Inspect>(mut at: Scene<T>) {
+    at.import(&["sent", "too", "answered", "ahead"]).await;
+    at.start_with(&both()).await;
+    let void_us = at.now_us + 100;
+    let leases = claim_until(&at, &[void_us, void_us, void_us, void_us + SECOND_US]).await;
+    at.commit(&[at.fetched(&leases[2], "body")]).await;
+    assert_eq!(permits(&at.rows().await), [(void_us, 3), (void_us + SECOND_US, 1)]);
+    at.stored.die().await;
+    at.now_us = void_us + 1;
+    at.start_with(&both()).await;
+    assert_eq!(permits(&at.rows().await), [(void_us, 1), (at.now_us, 2), (void_us + SECOND_US, 1)]);
+    at.stored.die().await;
+    at.now_us += 1;
+    at.start_with(&both()).await;
+    assert_eq!(permits(&at.rows().await), [(void_us, 1), (void_us + 1, 2), (void_us + SECOND_US, 1)], "but once");
+}
+
+pub(crate) async fn a_permit_that_was_used_late_is_moved_in_every_limit<T: Inspect>(mut at: Scene<T>) {
+    at.import(&["late", "stale", "in time"]).await;
+    at.start_with(&both()).await;
+    let (void_us, sent_us) = (at.now_us + 100, at.now_us + 5_000);
+    let leases = claim_until(&at, &[void_us; 3]).await;
+    at.store().release(at.run, &[(leases[1].job, leases[1].attempt)], &[]).await.expect("release");
+    let late = |back| WriteBack { late_permit: Some((void_us, sent_us)), ..back };
+    let batch = [late(at.done(&leases[0], "1")), late(at.done(&leases[1], "1")), at.done(&leases[2], "1")];
+    assert_eq!(at.commit(&batch).await.stale, [1]);
+    assert_eq!(permits(&at.rows().await), [(void_us, 2), (sent_us, 1)], "a stale write-back moves none");
+}
+
+pub(crate) async fn permits_of_long_windows_share_buckets_that_end_later<T: Inspect>(mut at: Scene<T>) {
+    at.import(&["a", "b", "c", "d"]).await;
+    at.start_with(&[limit("1000/h", 1000, 3600 * SECOND_US)]).await;
+    let bucket_us = 3600 * SECOND_US / 1000;
+    let begin_us = at.now_us - at.now_us % bucket_us;
+    let until_us = [begin_us, begin_us + 1, begin_us + bucket_us - 1, begin_us + bucket_us];
+    let leases = claim_until(&at, &until_us).await;
+    let in_buckets = |rows: Rows| rows.spends.into_iter().map(|((_, end), n)| (end, n)).collect::<Vec<_>>();
+    let (first, second) = (begin_us + bucket_us, begin_us + 2 * bucket_us);
+    assert_eq!(in_buckets(at.rows().await), [(first, 3), (second, 1)]);
+    at.store().release(at.run, &[(leases[1].job, 1)], &until_us[1..2]).await.expect("release");
+    let late = WriteBack { late_permit: Some((until_us[0], until_us[3])), ..at.done(&leases[0], "1") };
+    at.commit(&[late]).await;
+    assert_eq!(in_buckets(at.rows().await), [(first, 1), (second, 2)]);
 }
 
 pub(crate) async fn the_table_of_limits_holds_exactly_those_of_the_run<T: Inspect>(mut at: Scene<T>) {
@@ -104,8 +165,9 @@ pub(crate) async fn a_shorter_pause_does_not_cut_a_longer_one<T: Inspect>(mut at
 pub(crate) async fn a_widened_jitter_is_kept<T: Inspect>(mut at: Scene<T>) {
     let [second, _] = both();
     at.start_with(&both()).await;
-    let wide = Limit { jitter_us: 2 * second.jitter_us, ..second };
+    let wide = Limit { jitter_us: 2 * second.jitter_us, ..second.clone() };
     at.store().pause_limit(&wide, at.now_us + 1).await.expect("pause");
+    at.store().pause_limit(&second, at.now_us + 1).await.expect("pause");
     at.stored.die().await;
     at.start_with(&both()).await;
     let rows = at.rows().await;
@@ -124,4 +186,19 @@ pub(crate) async fn a_limit_that_is_new_knows_what_was_sent_under_the_old_one_an
     let found = at.start_with(&[limit("10/s", 10, SECOND_US)]).await;
     let spent: Vec<_> = found.spends.iter().map(|spend| (spend.limit.as_str(), spend.permits)).collect();
     assert_eq!((spent.as_slice(), pause_of("10/s", &found)), ([("10/s", 1)].as_slice(), 0));
+}
+
+pub(crate) async fn a_known_limit_keeps_the_wider_of_two_jitters<T: Inspect>(mut at: Scene<T>) {
+    let with = |jitter_us| Limit { jitter_us, ..limit("20/s", 20, SECOND_US) };
+    for (given_us, kept_us) in [(20_000, 20_000), (50_000, 50_000), (20_000, 50_000)] {
+        let found = at.start_with(&[with(given_us)]).await;
+        assert_eq!(found.limits, [(with(kept_us), 0)]);
+    }
+}
+
+pub(crate) async fn limits_are_told_with_the_shortest_window_first<T: Inspect>(mut at: Scene<T>) {
+    let [second, minute] = both();
+    let found = at.start_with(&[limit("1/m", 1, 60 * SECOND_US), minute, second]).await;
+    let names: Vec<_> = found.limits.iter().map(|(limit, _)| limit.name.as_str()).collect();
+    assert_eq!(names, ["20/s", "1/m", "600/m"]);
 }

@@ -3,26 +3,31 @@
 use haul::attempt::{ErrorType, Failure, Verdict};
 use haul::clock::SECOND_US;
 use haul::job::{Event, State};
+use haul::limit::Limit;
 use haul::store::memory::MemoryStore;
-use haul::store::{Lease, RunOutcome, Store, WriteBack};
+use haul::store::{Chunk, Lease, RunOutcome, Store, WriteBack};
 
-use super::scene::{LIMIT, Scene, limit};
+use super::scene::{LIMIT, Scene, limit, new_job, request};
 use super::{Inspect, Rows};
 use crate::random_numbers::Random;
 
 const STEPS: usize = 250;
 
+/// Windows with exact permits, and with permits in buckets.
+const LIMITS: [(&str, i64); 3] = [(LIMIT, SECOND_US), ("600/m", 60 * SECOND_US), ("1000/h", 3_600 * SECOND_US)];
+
 /// The verbs one can do, as data, so that two stores are given the same.
 #[derive(Debug, Clone)]
 enum Verb {
-    Import(Vec<String>),
+    Import { keys: Vec<String>, elsewhere: bool },
     Claim { slots: usize, requests: usize },
     Commit { run: i64, batch: Vec<WriteBack> },
     Release { run: i64, leases: Vec<(i64, u32)>, permits: usize },
     Accuse { run: i64, job: i64, attempt: u32 },
-    Pause(i64),
+    Pause { limit: usize, us: i64, jitter_us: i64 },
+    Look { beat: bool },
     End(RunOutcome),
-    Crash,
+    Crash { limits: Vec<Limit> },
     Wait(i64),
 }
 
@@ -54,7 +59,10 @@ fn choose(random: &mut Random, at: &Scene<MemoryStore>, held: &mut Vec<(i64, Lea
     // A lease that was written back or lost is kept now and then: the fence has to see it come again.
     let run = held.last().map_or(at.run, |(run, _)| if random.percent(90) { at.run } else { *run });
     match random.below(100) {
-        0..15 => Verb::Import((0..random.below(6)).map(|_| format!("job {}", random.below(60))).collect()),
+        0..15 => {
+            let keys = (0..random.below(6)).map(|_| format!("job {}", random.below(60))).collect();
+            Verb::Import { keys, elsewhere: random.percent(20) }
+        }
         15..45 => Verb::Claim { slots: random.below(6), requests: random.below(6) },
         45..75 => {
             let mut leases = random.some_of(held);
@@ -74,9 +82,19 @@ fn choose(random: &mut Random, at: &Scene<MemoryStore>, held: &mut Vec<(i64, Lea
             Some((_, lease)) => Verb::Accuse { run, job: lease.job, attempt: lease.attempt },
             None => Verb::Wait(1),
         },
-        87..89 => Verb::Pause(random.below(5) as i64 * SECOND_US),
+        87..89 => {
+            let (us, jitter_us) = (random.below(5) as i64 * SECOND_US, 10_000 << random.below(4));
+            Verb::Pause { limit: random.below(LIMITS.len()), us, jitter_us }
+        }
         89..90 => Verb::End(RunOutcome::Stopped),
-        90..93 => Verb::Crash,
+        90..93 => {
+            let mut limits: Vec<_> = LIMITS.iter().map(|(name, window_us)| limit(name, 20, *window_us)).collect();
+            limits.truncate(random.below(LIMITS.len()) + 1);
+            limits.extend(random.percent(10).then(|| limit(LIMIT, 20, SECOND_US)));
+            Verb::Crash { limits: random.some_of(&mut limits) }
+        }
+        93..95 => Verb::Look { beat: random.percent(50) },
+        95..96 => Verb::Wait(random.below(3_600) as i64 * SECOND_US),
         _ => Verb::Wait(random.below(3_000_000) as i64),
     }
 }
@@ -84,12 +102,20 @@ fn choose(random: &mut Random, at: &Scene<MemoryStore>, held: &mut Vec<(i64, Lea
 fn write_back(random: &mut Random, at: &Scene<MemoryStore>, lease: &Lease) -> WriteBack {
     let fetched = lease.standing.state == State::Fetched;
     let verdict = [Verdict::Transient, Verdict::Permanent, Verdict::Throttled][random.below(3)];
-    match random.below(5) {
+    match random.below(6) {
         0 if fetched => {
             let failure = Failure::new(ErrorType::PROCESS_ERROR, verdict, "refused");
             at.back(lease, lease.standing, &Event::ProcessFailed(failure))
         }
         0 => at.failed(lease, verdict),
+        // Sent late, after its connection was long in opening.
+        3 => match lease.permit_us {
+            Some(from) => {
+                let late_permit = Some((from, from + random.below(5_000_000) as i64));
+                WriteBack { late_permit, ..at.done(lease, "late") }
+            }
+            None => at.done(lease, "1"),
+        },
         1 if !fetched => at.fetched(lease, "kept"),
         2 if !fetched => at.parked(lease, "parked", at.now_us + random.below(2) as i64 * SECOND_US),
         _ => at.done(lease, &random.below(1_000).to_string()),
@@ -99,9 +125,10 @@ fn write_back(random: &mut Random, at: &Scene<MemoryStore>, lease: &Lease) -> Wr
 /// Does a verb; what it answers, and the leases it handed out.
 async fn play<T: Inspect>(at: &mut Scene<T>, verb: &Verb) -> (String, Vec<Lease>) {
     let told = match verb.clone() {
-        Verb::Import(keys) => {
-            let keys: Vec<_> = keys.iter().map(String::as_str).collect();
-            format!("{:?}", at.import(&keys).await)
+        Verb::Import { keys, elsewhere } => {
+            let mut jobs: Vec<_> = keys.iter().zip(1..).map(|(key, line)| new_job(key, line)).collect();
+            jobs.iter_mut().filter(|_| elsewhere).for_each(|job| job.request = request("elsewhere"));
+            format!("{:?}", at.import_chunk(Chunk { jobs, rejects: Vec::new() }).await)
         }
         Verb::Claim { slots, requests } => {
             let leases = at.claim_want(slots, requests).await;
@@ -113,13 +140,19 @@ async fn play<T: Inspect>(at: &mut Scene<T>, verb: &Verb) -> (String, Vec<Lease>
             format!("{:?}", at.store().release(run, &leases, &spends).await)
         }
         Verb::Accuse { run, job, attempt } => format!("{:?}", at.store().accuse(run, job, attempt).await),
-        Verb::Pause(us) => {
-            let done = at.store().pause_limit(&limit(LIMIT, 20, SECOND_US), at.now_us + us).await;
-            format!("{done:?}")
+        Verb::Pause { limit: of, us, jitter_us } => {
+            let paused = Limit { jitter_us, ..limit(LIMITS[of].0, 20, LIMITS[of].1) };
+            format!("{:?}", at.store().pause_limit(&paused, at.now_us + us).await)
+        }
+        Verb::Look { beat } => {
+            let now_us = at.now_us;
+            format!("{:?}", at.store().look(at.run, beat.then_some(now_us)).await)
         }
         Verb::End(outcome) => format!("{:?}", at.store().end(at.run, outcome, at.now_us).await),
-        Verb::Crash => {
-            let mut found = at.crash().await;
+        Verb::Crash { limits } => {
+            at.stored.die().await;
+            let mut found = at.start_with(&limits).await;
+            found.database_id.clear(); // random
             found.spends.sort_by_key(|spend| (spend.limit.clone(), spend.until_us));
             format!("{found:?}")
         }

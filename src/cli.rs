@@ -9,6 +9,7 @@ pub(crate) mod log;
 mod progress;
 mod query;
 mod run;
+mod secrets;
 mod signals;
 mod status;
 mod summary;

@@ -3,6 +3,7 @@
 mod connection;
 mod failure;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::attempt::{ErrorType, Failure, Measured, Verdict};
 use crate::clock::{Clock, Micros};
 use crate::request::Request;
 use crate::response::Response;
+use crate::secret::{Lookup, resolve};
 use crate::settings::Settings;
 
 pub use connection::Opened;
@@ -23,10 +25,11 @@ pub use connection::Opened;
 const BUDGET_BYTES: usize = 64 << 20;
 
 /// Sends requests. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Fetcher {
     client: reqwest::Client,
     settings: Arc<Settings>,
+    secrets: Arc<Lookup>,
     budget: Budget,
     clock: Clock,
 }
@@ -45,11 +48,12 @@ pub struct Fetched {
 }
 
 impl Fetcher {
-    /// A client that sends exactly what it is told: no redirect, no retry and no proxy of its own.
+    /// A client that sends exactly what it is told: no redirect, no retry and no proxy of its own. `secrets` gives the
+    /// values of secrets that requests name.
     ///
     /// # Errors
     /// Where the TLS library cannot start.
-    pub fn new(settings: Arc<Settings>, clock: Clock) -> Result<Self, reqwest::Error> {
+    pub fn new(settings: Arc<Settings>, secrets: Arc<Lookup>, clock: Clock) -> Result<Self, reqwest::Error> {
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
         let roots = roots.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
         let client = reqwest::Client::builder()
@@ -64,7 +68,7 @@ impl Fetcher {
             .connector_layer(connection::Watch)
             .build()?;
         let budget = Budget::new(BUDGET_BYTES, settings.concurrency);
-        Ok(Self { client, settings, budget, clock })
+        Ok(Self { client, settings, secrets, budget, clock })
     }
 
     /// Sends the request and reads its answer. `opened` learns at once that a connection had to be opened for it, and
@@ -115,20 +119,31 @@ impl Fetcher {
         let wrong = |what: &str, why: &dyn std::fmt::Display| {
             Failure::new(ErrorType::REQUEST, Verdict::Permanent, format!("the stored {what} cannot be sent: {why}"))
         };
+        let resolved = |text| resolve(text, &*self.secrets).map_err(|why| wrong("secret", &why));
         let method = request.method.parse().map_err(|e: http::method::InvalidMethod| wrong("method", &e))?;
-        let url = reqwest::Url::parse(&request.url).map_err(|e| wrong("url", &e))?;
+        let url = reqwest::Url::parse(&resolved(&request.url)?).map_err(|e| wrong("url", &e))?;
         let mut built = reqwest::Request::new(method, url);
-        for (name, value) in &request.headers {
+        for (name, values) in &request.headers {
             let name = HeaderName::try_from(name.as_str()).map_err(|e| wrong("header name", &e))?;
-            let value = value.as_str().unwrap_or_default();
-            let value = HeaderValue::from_str(value).map_err(|e| wrong("header value", &e))?;
-            built.headers_mut().append(name, value);
+            let one = std::slice::from_ref(values);
+            for value in values.as_array().map_or(one, Vec::as_slice) {
+                let text = resolved(value.as_str().unwrap_or_default())?;
+                let mut value = HeaderValue::from_str(&text).map_err(|e| wrong("header value", &e))?;
+                value.set_sensitive(matches!(text, Cow::Owned(_))); // only a text with a secret is made anew
+                built.headers_mut().append(name.clone(), value);
+            }
         }
         if let Some(key) = idempotency_key.filter(|_| !built.headers().contains_key("idempotency-key")) {
             let value = HeaderValue::from_str(key).map_err(|e| wrong("key", &e))?;
             built.headers_mut().insert("idempotency-key", value);
         }
-        *built.body_mut() = request.body.clone().map(reqwest::Body::from);
+        if let Some(body) = &request.body {
+            let body = match std::str::from_utf8(body).ok().map(resolved).transpose()? {
+                Some(Cow::Owned(text)) => Bytes::from(text),
+                _ => body.clone(),
+            };
+            *built.body_mut() = Some(body.into());
+        }
         Ok(built)
     }
 

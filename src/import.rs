@@ -3,14 +3,11 @@
 //! Reading and rendering run on a thread of their own, a chunk ahead of the store. A chunk is durable whole or not at all,
 //! and importing the same input again adds what is missing, so an import may end at any moment.
 
-pub(crate) mod address;
 mod csv;
-pub(crate) mod expression;
 mod input;
 mod jobs;
 mod lines;
 mod records;
-pub(crate) mod secrets;
 #[cfg(test)]
 mod tests;
 

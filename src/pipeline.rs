@@ -17,6 +17,7 @@ use crate::job::{RetryRules, State};
 use crate::pace::{Dispenser, Pacer, void_after};
 use crate::process::{Pool, Work};
 use crate::progress::{OnEvent, RunEvent, Tally};
+use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
 use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, Want};
@@ -34,6 +35,8 @@ pub struct Run {
     pub settings: Settings,
     /// What is run on each response.
     pub work: Work,
+    /// Gives the values of secrets that requests name.
+    pub secrets: Arc<Lookup>,
     /// Begins at most so many jobs.
     pub limit: Option<u64>,
     /// Claims nothing after this long.
@@ -166,7 +169,7 @@ impl<S: Store> Drain<S> {
         let context = Context {
             store,
             run: recovered.run,
-            fetcher: Fetcher::new(settings.clone(), clock)?,
+            fetcher: Fetcher::new(settings.clone(), run.secrets, clock)?,
             pool: Pool::new(settings.threads).map_err(|e| RunError::Threads(e.into()))?,
             settings,
             work: run.work,

@@ -1,5 +1,8 @@
 //! How a row becomes a request: MiniJinja templates, compiled once, and the secrets in them, which are stored by name.
 
+pub(crate) mod address;
+mod expression;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderName, HeaderValue, Method};
@@ -8,11 +11,10 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use crate::import::address;
-use crate::import::expression::{BadPath, Expression, Place, RowView, check_path};
-pub use crate::import::secrets::{Escape, SecretName, literal_credential, resolve, secrets_in, shown};
-pub(crate) use crate::import::secrets::{OPEN_ENCODED, Piece, escape_secrets, has_marker, names_in_flag, pieces};
+use self::expression::{BadPath, Expression, Place, RowView, check_path};
 use crate::request::Request;
+pub use crate::secret::{Escape, SecretName, literal_credential, resolve, secrets_in, shown};
+pub(crate) use crate::secret::{OPEN_ENCODED, Piece, escape_secrets, has_marker, names_in_flag, pieces};
 use crate::settings::RequestTemplate;
 
 /// Columns named in a reason, at most.

@@ -115,6 +115,7 @@ pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Res
     let clock = Clock::start();
     let mut settings = super::run::last_settings(db).await?;
     args.request.apply(&mut settings)?;
+    super::secrets::check(&settings)?;
     let opened = open(&args.inputs, &args.input, &settings)?;
     let store = SqliteStore::open(db, Durability::PowerLoss, true).await?;
     let stop = Stop::new();

@@ -22,7 +22,7 @@ use super::flags::{RequestFlags, WorkFlags};
 use super::import::{InputFlags, import, open};
 use super::progress::{Progress, Style};
 use super::signals::{self, Seen};
-use super::{environment, summary};
+use super::{environment, secrets, summary};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,6 +82,7 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     let mut settings = last_settings(db).await?;
     args.request.apply(&mut settings)?;
     args.work.apply(&mut settings)?;
+    secrets::check(&settings)?;
     let work = work(&settings)?;
     let opened = if args.inputs.is_empty() { None } else { Some(open(&args.inputs, &args.input, &settings)?) };
     let held = Held::take(db, opened.is_some(), settings.durability, clock).await?;
@@ -104,6 +105,7 @@ pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::
     let clock = Clock::start();
     let mut settings = last_settings(db).await?;
     args.work.apply(&mut settings)?;
+    secrets::check(&settings)?;
     let work = work(&settings)?;
     let held = Held::take(db, false, settings.durability, clock).await?;
     let stop = Stop::new();
@@ -188,6 +190,7 @@ pub(crate) async fn drain(
     let run = Run {
         settings: settings.clone(),
         work,
+        secrets: secrets::lookup(),
         limit: once.limit,
         lasts: once.lasts,
         stop,

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use super::csv::Csv;
 use super::lines::Lines;
-use super::{Duplicates, ImportError, Rows, address};
+use super::{Duplicates, ImportError, Rows};
+use crate::template::address;
 
 /// Bytes that are looked at to tell the format, at most.
 const HEAD: usize = 64 << 10;

@@ -36,7 +36,7 @@ impl Store for Kept {
 
     async fn import(&self, _: i64, chunk: &Chunk, _: Micros) -> Done<Imported> {
         if self.broken {
-            return Err(StoreError::Database { doing: "import a chunk", source: "the disk is full".into() });
+            return Err(StoreError::Database { doing: "import a chunk".to_owned(), source: "the disk is full".into() });
         }
         self.chunks.lock().unwrap().push(chunk.jobs.len() + chunk.rejects.len());
         let mut jobs = self.jobs.lock().unwrap();

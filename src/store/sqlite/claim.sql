@@ -1,7 +1,7 @@
 -- What is due, to be leased in this transaction: fetched jobs first (nearly done, and they need no permit), then retries
 -- that fell due, then fresh jobs in import order; ?1 = now, ?2 = at most so many, ?3 = of which so many requests.
--- The two `IS NULL` let SQLite prove the partial index `jobs_ready`; one ORDER BY
--- over all, would scan or sort everything that is pending. One row for all of them: each row would wake the caller.
+-- The two `IS NULL` let SQLite prove the partial index `jobs_ready`; one ORDER BY over all would sort everything that is
+-- pending. One row for all of them: each row would wake the caller.
 SELECT json_group_array(json_array(
     j.id, j.attempts + 1, j.key, j.state, j.failures, j.generation, j.crashes, j.error_type IS 'interrupted',
     r.method, r.url, r.headers, r.row, iif(typeof(r.body) = 'text', r.body, NULL), typeof(r.body) = 'blob'))

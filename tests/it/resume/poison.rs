@@ -36,6 +36,7 @@ fn a_run_that_dies_of_one_job() {
 /// A run over the library, in this process.
 fn run_here(database: &Path, work: Work, stop: Stop) {
     let run = Run {
+        secrets: std::sync::Arc::new(|_| Err("no secrets here".to_owned())),
         settings: Settings { concurrency: 16, threads: 2, ..Settings::default() },
         work,
         limit: None,

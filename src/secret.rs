@@ -8,8 +8,6 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::expression;
-
 const OPEN: char = '\u{fdd0}';
 const CLOSE: char = '\u{fdd1}';
 /// [`OPEN`], as percent-encoding writes it.
@@ -99,6 +97,9 @@ pub fn secrets_in(text: &str) -> Vec<SecretName> {
     pieces(text).filter_map(|piece| if let Piece::Secret { name, .. } = piece { Some(name) } else { None }).collect()
 }
 
+/// Gives the value of a secret, or says why it cannot, without a value in the words.
+pub type Lookup = dyn Fn(&SecretName) -> Result<String, String> + Send + Sync;
+
 /// Puts the values of its secrets into a stored text; one without secrets is given back as it is.
 ///
 /// # Errors
@@ -108,7 +109,7 @@ pub fn resolve<'a, E>(text: &'a str, lookup: &dyn Fn(&SecretName) -> Result<Stri
         let value = lookup(name)?;
         match escape {
             Escape::None => out.push_str(&value),
-            Escape::Url => expression::percent_encode_into(out, value.as_bytes()),
+            Escape::Url => percent_encode_into(out, value.as_bytes()),
             Escape::Json => {
                 let quoted = serde_json::Value::String(value).to_string();
                 out.push_str(&quoted[1..quoted.len() - 1]);
@@ -116,6 +117,20 @@ pub fn resolve<'a, E>(text: &'a str, lookup: &dyn Fn(&SecretName) -> Result<Stri
         }
         Ok(())
     })
+}
+
+/// Encodes everything but letters, digits and `-._~`.
+pub(crate) fn percent_encode_into(out: &mut String, bytes: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in bytes {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
 }
 
 /// A stored text for people: the names of its secrets, without the marks.

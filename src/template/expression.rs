@@ -180,7 +180,7 @@ pub(crate) fn percent_encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for piece in template::pieces(text) {
         match piece {
-            template::Piece::Text(text) => percent_encode_into(&mut out, text.as_bytes()),
+            template::Piece::Text(text) => crate::secret::percent_encode_into(&mut out, text.as_bytes()),
             template::Piece::Secret { name, .. } => out.push_str(&name.stored(Escape::Url)),
         }
     }
@@ -204,19 +204,6 @@ pub(crate) fn check_path(url: String) -> Result<String, BadPath> {
             Err(if dots { BadPath::Dots } else { BadPath::Empty })
         }
         Some(_) => Ok(url.replace(SUSPECT, "")),
-    }
-}
-
-pub(super) fn percent_encode_into(out: &mut String, bytes: &[u8]) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for &byte in bytes {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
     }
 }
 

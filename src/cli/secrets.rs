@@ -1,0 +1,41 @@
+//! Where secrets come from: the environment, and files. Looked up when a request is sent, so that a changed file counts.
+
+use std::sync::Arc;
+
+use haul::secret::{Lookup, SecretName, literal_credential};
+use haul::settings::Settings;
+use haul::template::Template;
+
+use super::exit::UsageError;
+
+/// The value of a secret, without the line break that a file ends with.
+fn value(name: &SecretName) -> Result<String, String> {
+    match name {
+        SecretName::Env(name) => std::env::var(name).map_err(|_| format!("the variable {name} is not set, or no text")),
+        SecretName::File(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| format!("failed to read {path}: {e}"))?;
+            Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+        }
+    }
+}
+
+/// What looks secrets up while requests are sent.
+pub(crate) fn lookup() -> Arc<Lookup> {
+    Arc::new(value)
+}
+
+/// A secret that is missing, or that would have to be stored, is refused before the first request.
+pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
+    for header in settings.template.headers.iter().filter(|header| literal_credential(header)) {
+        let name = header.split(':').next().unwrap_or_default();
+        let text = format!(
+            "-H '{name}: ..' holds a secret, which would be stored; name it instead: -H \"{name}: {{{{ env('NAME') }}}}\" \
+             (a variable) or {{{{ file('PATH') }}}}"
+        );
+        return Err(UsageError(text).into());
+    }
+    for name in Template::compile(&settings.template)?.secrets() {
+        value(name).map_err(|why| UsageError(format!("a secret of the request is missing: {why}")))?;
+    }
+    Ok(())
+}

@@ -20,6 +20,7 @@ pub struct Clock {
 impl Clock {
     /// Reads the wall clock, once.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is where clocks are read")]
     pub fn start() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { origin: tokio::time::Instant::now(), origin_us: micros(wall) }

@@ -14,7 +14,9 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return cli::failed(&anyhow::Error::new(error).context("failed to start the async runtime")),
     };
-    let exit = match runtime.block_on(cli::run(cli)) {
+    // On a worker of the runtime: from the main thread every wake-up would cross threads.
+    let ended = runtime.block_on(runtime.spawn(cli::run(cli)));
+    let exit = match ended.unwrap_or_else(|panic| Err(anyhow::Error::new(panic).context("this is a bug of haul"))) {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(error) => cli::failed(&error),
     };

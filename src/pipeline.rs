@@ -224,6 +224,10 @@ impl<S: Store> Drain<S> {
                     }
                     continue;
                 }
+                // A permit may be a day away when the last job is done.
+                Plan::Wait(_) if self.in_flight() == 0 && self.context.store.next_due().await?.is_none() => {
+                    return Ok(RunOutcome::Drained);
+                }
                 Plan::Wait(until_us) => until_us.min(self.look_us).min(self.ends_us),
             };
             tokio::select! {
@@ -265,6 +269,7 @@ impl<S: Store> Drain<S> {
             }
         }
         let claimed_us = self.clock.now_us();
+        self.context.dispenser.claimed(asking);
         for lease in leases {
             // cannot fail: a claim takes at most as many jobs as there are free places, and only this task takes places
             let Ok(place) = self.slots.clone().try_acquire_owned() else { unreachable!("more leases than slots") };
@@ -299,8 +304,8 @@ impl<S: Store> Drain<S> {
         if self.in_flight() > 0 {
             (self.context.on_event)(&RunEvent::Draining { in_flight: self.in_flight(), until_us });
         }
-        if ended.is_err() {
-            self.stop.leave();
+        if !matches!(ended, Ok(RunOutcome::Drained | RunOutcome::Stopped | RunOutcome::Interrupted)) {
+            self.stop.leave(); // what flies can no longer be written down
         }
         let mut panicked = None;
         loop {

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use self::api::{Config, Stats};
 use self::work::SumOfSquares;
 use super::exit::{Exit, UsageError};
-use super::run::{Held, OnceFlags, Watch, drain};
+use super::run::{Held, OnceFlags, Watch, drain, last_settings};
 use super::signals;
 use super::terminal::quiet_if_closed;
 
@@ -88,7 +88,8 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
         return serve_only(args.listen, config, clock).await;
     }
     let db = db.unwrap_or_else(|| DATABASE.into());
-    let (held, last) = Held::take(&db, true, clock).await?;
+    let last = last_settings(&db).await?;
+    let held = Held::take(&db, true, last.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
     let server = Server::start(&args, &last, config, clock).await?;
@@ -108,7 +109,7 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
         db.display()
     ));
     let watch = Watch { stop, seen, clock, quiet };
-    let exit = drain(&held, settings, Work::of(SumOfSquares), args.once, watch).await?;
+    let exit = drain(held, settings, Work::of(SumOfSquares), args.once, watch).await?;
     if let Some(stats) = server.finish().await? {
         show(&stats, &args.rate)?;
     }

@@ -3,6 +3,7 @@
 use haul::lock::LockError;
 use haul::store::StoreError;
 use haul::store::sqlite::console::QueryError;
+use haul::template::TemplateError;
 
 /// How the program ends. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub(crate) struct NothingThere(pub(crate) String);
 pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         let mistyped = cause.downcast_ref::<QueryError>().is_some_and(QueryError::is_usage);
-        if mistyped || cause.is::<UsageError>() {
+        if mistyped || cause.is::<UsageError>() || cause.is::<TemplateError>() {
             return Exit::Usage;
         }
         if cause.is::<NothingThere>() {

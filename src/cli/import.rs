@@ -1,28 +1,203 @@
-//! `haul import`.
-use super::exit::Exit;
+//! `haul import`: rows become jobs.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
 use clap::Args;
 use haul::clock::Clock;
-use haul::settings::Settings;
-use haul::stop::Stop;
+use haul::import::{self, Duplicates, Format, Input, Options, Source, Summary};
+use haul::settings::{Durability, Settings};
+use haul::stop::{Phase, Stop};
 use haul::store::Store;
-use std::path::{Path, PathBuf};
-/// x
+use haul::store::sqlite::SqliteStore;
+use haul::template::Template;
+
+use super::exit::{Exit, UsageError};
+use super::flags::RequestFlags;
+use super::signals;
+use super::terminal::{cut, quiet_if_closed, visible};
+
+const EXAMPLES: &str = "\
+Examples:
+  haul import urls.txt
+  haul import cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --key '{{ id }}'
+  haul import more.csv          the same request as before, for the rows of another file";
+
+/// Only import: rows become jobs, none is sent
+///
+/// Importing the same input again adds nothing, however often it was killed; new rows in it are added.
 #[derive(Debug, Args)]
-pub(crate) struct ImportArgs {}
-/// x
-#[derive(Debug, Args)]
-pub(crate) struct InputFlags {}
-pub(crate) async fn run(_: ImportArgs, _: &Path, _: bool) -> anyhow::Result<Exit> {
-    Ok(Exit::Done)
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ImportArgs {
+    /// Files, '-' for standard input: a URL a line, or CSV with a header
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    input: InputFlags,
+    #[command(flatten)]
+    request: RequestFlags,
 }
+
+/// How inputs are read.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct InputFlags {
+    /// How the input is written: auto, lines or csv
+    #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = format)]
+    format: Format,
+    /// What separates values: ';', '|', '\t' [default: a comma, in .tsv a tab]
+    #[arg(long, value_name = "CHAR", value_parser = delimiter)]
+    delimiter: Option<char>,
+    /// The first line is a row: columns are called c1, c2, ..
+    #[arg(long)]
+    no_header: bool,
+    /// Equal requests of one input are one job
+    #[arg(long, conflicts_with = "keep_duplicates")]
+    merge_duplicates: bool,
+    /// Each of equal requests of one input is a job
+    #[arg(long)]
+    keep_duplicates: bool,
+}
+
+impl InputFlags {
+    fn options(&self) -> Options {
+        let duplicates = match (self.merge_duplicates, self.keep_duplicates) {
+            (true, _) => Duplicates::Merge,
+            (_, true) => Duplicates::Keep,
+            _ => Duplicates::Refuse,
+        };
+        Options { format: self.format, delimiter: self.delimiter, no_header: self.no_header, duplicates }
+    }
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "auto" => Ok(Format::Auto),
+        "lines" => Ok(Format::Lines),
+        "csv" => Ok(Format::Csv),
+        _ => Err("write auto, lines or csv".to_owned()),
+    }
+}
+
+fn delimiter(text: &str) -> Result<char, String> {
+    let mut chars = text.chars();
+    match (text, chars.next(), chars.next()) {
+        ("\\t", ..) => Ok('\t'),
+        (_, Some(delimiter), None) => Ok(delimiter),
+        _ => Err("write one character, or \\t".to_owned()),
+    }
+}
+
+/// Inputs that are open, and what their rows are made into.
+pub(crate) struct Opened {
+    inputs: Vec<Input>,
+    template: Arc<Template>,
+}
+
+/// Opens every input, before a database is created.
+pub(crate) fn open(paths: &[PathBuf], flags: &InputFlags, settings: &Settings) -> anyhow::Result<Opened> {
+    let template = Arc::new(Template::compile(&settings.template)?);
+    let open = |path: &PathBuf| {
+        let source = match path.to_str() {
+            Some("-") => Source::Reader("-".to_owned(), Box::new(std::io::stdin())),
+            _ => Source::File(path.clone()),
+        };
+        Input::open(source, flags.options())
+    };
+    let inputs = paths.iter().map(open).collect::<Result<_, _>>()?;
+    Ok(Opened { inputs, template })
+}
+
+/// `haul import`.
+pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
+    let clock = Clock::start();
+    let mut settings = super::run::last_settings(db).await?;
+    args.request.apply(&mut settings)?;
+    let opened = open(&args.inputs, &args.input, &settings)?;
+    let store = SqliteStore::open(db, Durability::PowerLoss, true).await?;
+    let stop = Stop::new();
+    let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
+    let summary = import(&store, opened, clock, &stop, quiet).await?;
+    let jobs = store.counts().await?.values().sum::<u64>();
+    store.close().await?;
+    let mut out = anstream::stdout();
+    let db = db.display();
+    quiet_if_closed(writeln!(out, "{db}: {jobs} jobs\nnext: haul --db {db} run"))?;
+    Ok(match seen.signal() {
+        Some(signal) => Exit::Signal(signal),
+        None if summary.rejected > 0 => Exit::Rejected,
+        None => Exit::Done,
+    })
+}
+
+/// Imports every input, and says on stderr what became of each.
 pub(crate) async fn import(
-    _: &impl Store,
-    _: &[PathBuf],
-    _: InputFlags,
-    _: &Settings,
-    _: Clock,
-    _: &Stop,
-    _: bool,
-) -> anyhow::Result<u64> {
-    Ok(0)
+    store: &impl Store,
+    opened: Opened,
+    clock: Clock,
+    stop: &Stop,
+    quiet: bool,
+) -> anyhow::Result<Summary> {
+    let mut all = Summary::default();
+    let asked = || stop.phase() > Phase::Go;
+    for input in opened.inputs {
+        let name = input.name().to_owned();
+        let mut said_us = clock.now_us();
+        let mut progress = |now: import::Progress| {
+            if !quiet && clock.now_us() - said_us > 2_000_000 {
+                said_us = clock.now_us();
+                say(&format!("{name}: {} rows imported so far", now.rows));
+            }
+        };
+        let summary = import::import(store, input, opened.template.clone(), &clock, &asked, &mut progress).await?;
+        if !quiet {
+            tell(&name, &summary);
+        }
+        refuse_duplicates(&name, &summary)?;
+        all.rejected += summary.rejected;
+        all.interrupted |= summary.interrupted;
+        if all.interrupted {
+            break;
+        }
+    }
+    Ok(all)
+}
+
+fn tell(name: &str, summary: &Summary) {
+    let Summary { rows, added, known, joined, rejected, .. } = summary;
+    let mut text = format!("{name}: {rows} rows, {added} new jobs");
+    for (n, word) in [(known, "known already"), (joined, "joined an equal request"), (rejected, "rejected")] {
+        if *n > 0 {
+            text += &format!(", {n} {word}");
+        }
+    }
+    say(&text);
+    for reject in &summary.examples {
+        say(&format!("  line {}: {}", reject.line, visible(&cut(&reject.reason, 300))));
+    }
+    if *rejected > 0 {
+        say("  all of them: haul query 'SELECT line, reason, text FROM rejected'");
+    }
+    if summary.interrupted {
+        say("  interrupted: import it again for the rest");
+    }
+}
+
+/// Sending the same POST twice may do harm: the user decides.
+fn refuse_duplicates(name: &str, summary: &Summary) -> Result<(), UsageError> {
+    if summary.refused_duplicates == 0 {
+        return Ok(());
+    }
+    Err(UsageError(format!(
+        "{} rows of {name} make a request that an earlier row makes too, and to send it twice may do harm; say \
+         --merge-duplicates (one job), --keep-duplicates (a job each), or give the jobs a --key",
+        summary.refused_duplicates
+    )))
+}
+
+fn say(text: &str) {
+    // Where stderr is closed the import goes on unseen.
+    let _ = writeln!(anstream::stderr(), "{text}");
 }

@@ -15,11 +15,11 @@ use haul::progress::count;
 use haul::settings::{Durability, Settings};
 use haul::stop::Stop;
 use haul::store::sqlite::SqliteStore;
-use haul::store::{RunOutcome, Store};
+use haul::store::{RunOutcome, Store, StoreError};
 
 use super::exit::{Exit, NothingThere, UsageError};
 use super::flags::{RequestFlags, WorkFlags};
-use super::import::{InputFlags, import};
+use super::import::{InputFlags, import, open};
 use super::progress::{Progress, Style};
 use super::signals::{self, Seen};
 use super::{environment, summary};
@@ -79,38 +79,49 @@ pub(crate) struct OnceFlags {
 /// `haul run`.
 pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
-    let create = !args.inputs.is_empty();
-    let (mut held, mut settings) = Held::take(db, create, clock).await?;
+    let mut settings = last_settings(db).await?;
     args.request.apply(&mut settings)?;
     args.work.apply(&mut settings)?;
-    held.keep_durability(&settings).await?;
     let work = work(&settings)?;
+    let opened = if args.inputs.is_empty() { None } else { Some(open(&args.inputs, &args.input, &settings)?) };
+    let held = Held::take(db, opened.is_some(), settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
     let mut rejected = 0;
-    if create {
-        rejected = import(&*held.store, &args.inputs, args.input, &settings, clock, &stop, quiet).await?;
+    if let Some(opened) = opened {
+        rejected = import(&*held.store, opened, clock, &stop, quiet).await?.rejected;
         if let Some(signal) = seen.signal() {
+            held.release().await?;
             return Ok(Exit::Signal(signal));
         }
     }
-    let exit = drain(&held, settings, work, args.once, Watch { stop, seen, clock, quiet }).await?;
+    let exit = drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet }).await?;
     Ok(if exit == Exit::Done && rejected > 0 { Exit::Rejected } else { exit })
 }
 
 /// `haul resume`.
 pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
-    let (mut held, mut settings) = Held::take(db, false, clock).await?;
-    if held.store.counts().await?.is_empty() {
-        return Err(NothingThere(format!("no job in {}: import some with `haul run INPUT`", db.display())).into());
-    }
+    let mut settings = last_settings(db).await?;
     args.work.apply(&mut settings)?;
-    held.keep_durability(&settings).await?;
     let work = work(&settings)?;
+    let held = Held::take(db, false, settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
-    drain(&held, settings, work, args.once, Watch { stop, seen, clock, quiet }).await
+    drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet }).await
+}
+
+/// What the last run was told; the defaults where there was none.
+pub(crate) async fn last_settings(db: &Path) -> anyhow::Result<Settings> {
+    let settings = match haul::store::sqlite::last_settings(db).await {
+        Ok(settings) => settings,
+        // To be created, or to be complained about by who needs it.
+        Err(StoreError::Missing { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let settings =
+        settings.map(|json| serde_json::from_str(&json).context("failed to read the settings of the last run"));
+    Ok(settings.transpose()?.unwrap_or_default())
 }
 
 /// A database held by this run alone.
@@ -121,8 +132,8 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// Takes the run lock, opens the database, and reads what the last run was told.
-    pub(crate) async fn take(db: &Path, create: bool, clock: Clock) -> anyhow::Result<(Self, Settings)> {
+    /// Takes the run lock and opens the database.
+    pub(crate) async fn take(db: &Path, create: bool, durability: Durability, clock: Clock) -> anyhow::Result<Self> {
         if !create && !db.exists() {
             let text = format!("no database at {}: begin with `haul run INPUT`, or name one with --db", db.display());
             return Err(NothingThere(text).into());
@@ -130,16 +141,21 @@ impl Held {
         let since = haul::report::iso_8601(clock.now_us());
         let holder = format!("pid {} on {} since {since}", std::process::id(), environment::host());
         let lock = RunLock::take(db, &holder)?;
-        let store = SqliteStore::open(db, Durability::PowerLoss, create).await?;
-        let settings = match store.settings().await? {
-            Some(json) => serde_json::from_str(&json).context("failed to read the settings of the last run")?,
-            None => Settings::default(),
-        };
-        Ok((Self { store: Arc::new(store), path: db.to_owned(), _lock: lock }, settings))
+        let store = SqliteStore::open(db, durability, create).await?;
+        if !create && store.counts().await?.is_empty() {
+            let text = format!("no job in {}: import some with `haul run INPUT`", db.display());
+            return Err(NothingThere(text).into());
+        }
+        Ok(Self { store: Arc::new(store), path: db.to_owned(), _lock: lock })
     }
 
-    async fn keep_durability(&mut self, settings: &Settings) -> anyhow::Result<()> {
-        Ok(self.store.keep_durability(settings.durability).await?)
+    /// Closes the database, which tidies its write-ahead log away, and then lets go of the lock.
+    async fn release(self) -> anyhow::Result<()> {
+        match Arc::try_unwrap(self.store) {
+            Ok(store) => Ok(store.close().await?),
+            // A task that was left behind still has it; SQLite tidies up at the next opening.
+            Err(_) => Ok(()),
+        }
     }
 }
 
@@ -160,7 +176,7 @@ pub(crate) fn work(settings: &Settings) -> Result<Work, UsageError> {
 
 /// Drains, shows how it goes, and says how it ended.
 pub(crate) async fn drain(
-    held: &Held,
+    held: Held,
     settings: Settings,
     work: Work,
     once: OnceFlags,
@@ -187,6 +203,7 @@ pub(crate) async fn drain(
     let counts = held.store.counts().await?;
     let exit = exit(&ended, seen.signal(), count(&counts, Some(State::Failed), None), left(&counts));
     summary::show(&ended, &counts, &settings, &held.path, once.json)?;
+    held.release().await?;
     Ok(exit)
 }
 

@@ -22,6 +22,8 @@ pub struct Dispenser {
 struct State {
     pacer: Pacer,
     waiting: VecDeque<Waiting>,
+    /// Permits claimed and neither used nor void yet: those who wait, and those who are about to.
+    claimed: usize,
     closed: bool,
     /// When the dispenser last looked.
     seen_us: Micros,
@@ -45,13 +47,19 @@ impl Dispenser {
     #[must_use]
     pub fn new(pacer: Pacer, clock: Clock) -> Self {
         let unlimited = pacer.limits().is_empty();
-        let state = Mutex::new(State { pacer, waiting: VecDeque::new(), closed: false, seen_us: clock.now_us() });
+        let state =
+            Mutex::new(State { pacer, waiting: VecDeque::new(), claimed: 0, closed: false, seen_us: clock.now_us() });
         Self { state, changed: Notify::new(), clock, unlimited }
     }
 
     /// A poisoned lock is used on: the pacer's methods leave it whole, and a limit must hold whatever else failed.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many jobs have been claimed with permits that were forecast; each will come for [`Dispenser::permit`].
+    pub fn claimed(&self, permits: usize) {
+        self.state().claimed += permits;
     }
 
     /// Waits for the moment at which a request may be sent under a permit that is void after `void_after_us`. `None`: it
@@ -75,12 +83,11 @@ impl Dispenser {
         granted.await.ok()
     }
 
-    /// The times at which the next permits fall due that nobody waits for yet, as [`Pacer::forecast`] tells them.
+    /// The times at which the next permits fall due that nobody has claimed yet, as [`Pacer::forecast`] tells them.
     #[must_use]
     pub fn forecast(&self, horizon_us: Micros, max: usize) -> Vec<Micros> {
         let state = self.state();
-        let queued = state.waiting.len();
-        state.pacer.forecast(self.clock.now_us(), horizon_us, max, queued)
+        state.pacer.forecast(self.clock.now_us(), horizon_us, max, state.claimed)
     }
 
     /// No limit holds: permits need neither be forecast nor written down.
@@ -150,12 +157,14 @@ impl Dispenser {
             let void_after_us = state.waiting.front()?.void_after_us;
             if void_after_us < now_us {
                 state.waiting.pop_front(); // dropping the sender tells the one who waits
+                state.claimed = state.claimed.saturating_sub(1);
                 continue;
             }
             match state.pacer.earliest(now_us) {
                 Some(at_us) if at_us <= now_us => {
                     let sent = state.pacer.send(now_us)?;
                     let first = state.waiting.pop_front()?;
+                    state.claimed = state.claimed.saturating_sub(1);
                     // Who has gone away in the meantime leaves a permit unused: too few is safe, too many is not.
                     let _ = first.granted.send(sent);
                 }

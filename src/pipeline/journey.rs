@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{RwLock, mpsc, oneshot};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
 
 use crate::attempt::{Failure, Measured, Verdict};
 use crate::clock::{Clock, Micros, SECOND_US};
@@ -51,6 +51,7 @@ impl<S: Store> Context<S> {
             lease: Arc::new(lease),
             measured: Measured::default(),
             late_permit: None,
+            unsaved: None,
             slot,
         };
         let arrived = match job.lease.response.clone() {
@@ -78,7 +79,14 @@ impl<S: Store> Context<S> {
         job.slot.room = room;
         match (failure, response) {
             (None, Some(response)) => {
-                job.standing = self.report_fetched(&mut job, response.clone()).await?;
+                if self.work.is_none() {
+                    // Nothing of the user's runs between the two: response and result are reported together.
+                    job.unsaved = Some(response.clone());
+                } else {
+                    self.report_fetched(&mut job, response.clone()).await?;
+                }
+                let Standing { generation, .. } = job.standing;
+                job.standing = Standing { state: State::Fetched, generation: generation + 1, ..job.standing };
                 Some((job, response))
             }
             (failure, response) => {
@@ -103,9 +111,8 @@ impl<S: Store> Context<S> {
     }
 
     /// Reports a response under the lease that is kept. A suspect waits until it is durable, and is accused.
-    async fn report_fetched(&self, job: &mut Traveller, response: Arc<Response>) -> Option<Standing> {
-        let suspect = job.lease.suspect && !self.work.is_none();
-        let (told, durable) = if suspect { Some(oneshot::channel()).unzip() } else { (None, None) };
+    async fn report_fetched(&self, job: &mut Traveller, response: Arc<Response>) -> Option<()> {
+        let (told, durable) = if job.lease.suspect { Some(oneshot::channel()).unzip() } else { (None, None) };
         let report = Report {
             job: job.lease.job,
             attempt: job.lease.attempt,
@@ -120,7 +127,7 @@ impl<S: Store> Context<S> {
         if let Some(durable) = durable {
             durable.await.ok()?;
         }
-        Some(Standing { state: State::Fetched, generation: job.standing.generation + 1, ..job.standing })
+        Some(())
     }
 
     /// A 429 pauses the limit once, durably; it is the limit's concern, not the job's.
@@ -137,35 +144,10 @@ impl<S: Store> Context<S> {
         (self.on_event)(&RunEvent::Paused { until_us });
     }
 
-    /// Runs the processor on a CPU thread: beside others, or alone where the job is a suspect.
+    /// Makes the result and reports it.
     async fn process(&self, mut job: Traveller, response: Arc<Response>) {
         let ready_us = self.clock.now_us();
-        let mut company = None;
-        let mut solitude = None;
-        if job.lease.suspect && !self.work.is_none() {
-            solitude = Some(self.alone.clone().write_owned().await);
-            match self.store.accuse(self.run, job.lease.job, job.lease.attempt).await {
-                Ok(true) => job.standing.crashes += 1,
-                Ok(false) => return, // the lease is gone, and whoever has it now processes the job
-                Err(error) => {
-                    tracing::error!(%error, job = job.lease.job, "a suspect is left to the next run");
-                    return;
-                }
-            }
-        } else {
-            company = Some(self.alone.clone().read_owned().await);
-        }
-        let (work, lease, clock) = (self.work.clone(), job.lease.clone(), self.clock);
-        let (told, done) = oneshot::channel();
-        self.pool.spawn(move || {
-            let begun_us = clock.now_us();
-            let seen = JobRef { id: lease.job, key: &lease.key, attempt: lease.attempt, request: &lease.request };
-            let output = work.run(&response, seen);
-            drop((company, solitude));
-            // Nobody listens any more where the run has left.
-            let _ = told.send((output, begun_us, clock.now_us()));
-        });
-        let Some(Ok((output, begun_us, ended_us))) = self.unless_left(done).await else { return };
+        let Some((output, begun_us, ended_us)) = self.processed(&mut job, response).await else { return };
         let measured = &mut job.measured;
         measured.queue_us = Some(begun_us - ready_us);
         measured.process_us = Some(ended_us - begun_us);
@@ -183,8 +165,48 @@ impl<S: Store> Context<S> {
         self.end(job, event, None, output).await;
     }
 
+    /// Runs the processor on a CPU thread, beside others, or alone where the job is a suspect. `None`: the run left first.
+    async fn processed(&self, job: &mut Traveller, response: Arc<Response>) -> Option<Processed> {
+        if self.work.is_none() {
+            // To read a body as JSON costs less than to hand it to another thread.
+            return Some(work_on(&self.work, &job.lease, &response, self.clock));
+        }
+        let held = if job.lease.suspect {
+            let alone = self.unless_left(self.alone.clone().write_owned()).await?;
+            self.accuse(job).await?;
+            Held::Alone(alone)
+        } else {
+            Held::Beside(self.unless_left(self.alone.clone().read_owned()).await?)
+        };
+        let (work, lease, clock) = (self.work.clone(), job.lease.clone(), self.clock);
+        let (told, done) = oneshot::channel();
+        self.pool.spawn(move || {
+            let processed = work_on(&work, &lease, &response, clock);
+            drop(held);
+            // Nobody listens any more where the run has left.
+            let _ = told.send(processed);
+        });
+        self.unless_left(done).await?.ok()
+    }
+
+    /// Notes durably that a suspect is about to be processed. `None`: it must not be, by this run.
+    async fn accuse(&self, job: &mut Traveller) -> Option<()> {
+        match self.store.accuse(self.run, job.lease.job, job.lease.attempt).await {
+            Ok(true) => {
+                job.standing.crashes += 1;
+                Some(())
+            }
+            Ok(false) => None, // the lease is gone, and whoever has it now processes the job
+            Err(error) => {
+                tracing::error!(%error, job = job.lease.job, "a suspect is left to the next run");
+                None
+            }
+        }
+    }
+
     async fn end(&self, job: Traveller, event: Event, response: Option<Arc<Response>>, output: Option<Output>) {
-        let Traveller { lease, standing, measured, late_permit, slot } = job;
+        let Traveller { lease, standing, measured, late_permit, unsaved, slot } = job;
+        let response = response.or(unsaved);
         let (job, attempt) = (lease.job, lease.attempt);
         let report = Report { job, attempt, standing, event, measured, response, output, late_permit };
         self.report(Outcome::Ended(report, slot)).await;
@@ -213,7 +235,26 @@ struct Traveller {
     standing: Standing,
     measured: Measured,
     late_permit: Option<(Micros, Micros)>,
+    /// A response that goes with the result.
+    unsaved: Option<Arc<Response>>,
     slot: Slot,
+}
+
+/// What a processor made of a response, when it began and when it ended.
+type Processed = (Result<String, Failure>, Micros, Micros);
+
+fn work_on(work: &Work, lease: &Lease, response: &Response, clock: Clock) -> Processed {
+    let begun_us = clock.now_us();
+    let seen = JobRef { id: lease.job, key: &lease.key, attempt: lease.attempt, request: &lease.request };
+    let output = work.run(response, seen);
+    (output, begun_us, clock.now_us())
+}
+
+/// Held while a job is processed.
+#[expect(dead_code, reason = "held for their locks")]
+enum Held {
+    Alone(OwnedRwLockWriteGuard<()>),
+    Beside(OwnedRwLockReadGuard<()>),
 }
 
 /// The same over retries, restarts and crashes, until the server has answered completely.

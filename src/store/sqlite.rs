@@ -7,11 +7,10 @@ mod pack;
 mod params;
 mod probe;
 mod sandbox;
+mod unpack;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use bytes::Bytes;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
 use tokio::sync::{Mutex, MutexGuard};
@@ -50,19 +49,6 @@ impl SqliteStore {
         // What others write from here on is a change; the first look may come long after a first claim.
         let data_version = version_of_data(&mut connection).await.map_err(failed("look at the database"))?;
         Ok(Self { writer: Mutex::new(Writer { connection, data_version }) })
-    }
-
-    /// What a commit survives from now on; a power cut, unless this says otherwise.
-    ///
-    /// # Errors
-    /// Where the database does not answer.
-    pub async fn keep_durability(&self, durability: Durability) -> Result<(), StoreError> {
-        let level = match durability {
-            Durability::PowerLoss => "PRAGMA synchronous = FULL",
-            Durability::Crash => "PRAGMA synchronous = NORMAL",
-        };
-        let connection = &mut self.writer().await.connection;
-        sqlx::query(level).execute(connection).await.map(drop).map_err(failed("set the durability"))
     }
 
     /// Closes the database; the last process to do so tidies the write-ahead log away.
@@ -117,6 +103,22 @@ macro_rules! write_tx {
         let done: Inner<_> = work.await;
         done.map_err(failed($doing))
     }};
+}
+
+/// The settings of the last run, read without writing; `None` before the first run.
+///
+/// # Errors
+/// As of [`open_read_only`].
+pub async fn last_settings(path: &Path) -> Result<Option<String>, StoreError> {
+    if probe::look(path).await? == probe::Found::Empty {
+        return Ok(None);
+    }
+    let mut connection = open_read_only(path).await?;
+    let reader = &mut connection;
+    let read = async { rows!(reader, "settings.sql").first().map(|row| row.try_get(0)).transpose() };
+    let settings = read.await.map_err(failed::<sqlx::Error>("read the settings of the last run"));
+    connection.close().await.map_err(failed("close the database"))?;
+    settings
 }
 
 impl Store for SqliteStore {
@@ -191,31 +193,23 @@ impl Store for SqliteStore {
     async fn claim(&self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Done<Vec<Lease>> {
         let requests = want.requests.min(want.slots) as i64;
         write_tx!(self, "claim jobs", |tx| {
-            let claimed = rows!(tx, "claim.sql", run, now_us, want.slots as i64, requests);
-            let mut leases = in_order(&claimed)?;
-            let asking = leases.partition_point(|lease| lease.standing.state == State::Fetched);
-            let (fetched, pending) = leases.split_at_mut(asking);
-            if !pending.is_empty() && !spends.is_empty() {
-                let spends = &spends[..pending.len().min(spends.len())];
-                pending.iter_mut().zip(spends).for_each(|(lease, until_us)| lease.permit_us = Some(*until_us));
-                let held: Vec<_> = pending.iter().filter_map(|lease| Some((lease.job, lease.permit_us?))).collect();
-                execute!(tx, "hold_permits.sql", pack::array(&held));
-                execute!(tx, "spend.sql", pack::spends(spends.iter().copied()));
-            }
-            if !fetched.is_empty() {
-                let ids = pack::array(&fetched.iter().map(|lease| lease.job).collect::<Vec<_>>());
-                let rows = rows!(tx, "claimed_responses.sql", ids);
-                // In the order of the leases: the array of ids drives the join.
-                let mut leases = fetched.iter_mut();
-                for row in rows {
-                    let job: i64 = row.try_get(0)?;
-                    if let Some(lease) = leases.find(|lease| lease.job == job) {
-                        lease.response = Some(Arc::new(response(&row)?));
-                    }
-                }
-            }
+            let claimed: String = scalar!(tx, "claim.sql", now_us, want.slots as i64, requests);
+            let unpack::Claimed { mut leases, binary } = unpack::claimed(&claimed, spends)?;
             if !leases.is_empty() {
-                read_requests(&mut tx, &mut leases).await?;
+                let held: Vec<_> = leases.iter().map(|lease| (lease.job, lease.permit_us)).collect();
+                execute!(tx, "lease.sql", pack::array(&held), run);
+            }
+            let permits = pack::spends(leases.iter().filter_map(|lease| lease.permit_us));
+            if permits != pack::NONE {
+                execute!(tx, "spend.sql", permits);
+            }
+            let fetched = leases.partition_point(|lease| lease.standing.state == State::Fetched);
+            if fetched > 0 {
+                let ids: Vec<_> = leases[..fetched].iter().map(|lease| lease.job).collect();
+                unpack::responses(&mut leases, &rows!(tx, "claimed_responses.sql", pack::array(&ids)))?;
+            }
+            if !binary.is_empty() {
+                unpack::bodies(&mut leases, &rows!(tx, "claimed_bodies.sql", pack::array(&binary)))?;
             }
             leases
         })
@@ -370,51 +364,6 @@ async fn free_dead_leases(tx: &mut SqliteConnection, now_us: Micros) -> Inner<Re
     Ok(Recovered { interrupted: freed.len() as u64 - poisoned, poisoned, ..Recovered::default() })
 }
 
-async fn read_requests(tx: &mut SqliteConnection, leases: &mut [Lease]) -> Inner<()> {
-    let ids = pack::array(&leases.iter().map(|lease| lease.job).collect::<Vec<_>>());
-    // In the order of the ids given, which is the order of the leases: the array drives the join.
-    let rows = rows!(tx, "claimed_requests.sql", ids);
-    if rows.len() != leases.len() {
-        return Err(format!("{} claimed jobs have {} requests", leases.len(), rows.len()).into());
-    }
-    for (lease, row) in leases.iter_mut().zip(rows) {
-        lease.request = Request {
-            method: row.try_get(1)?,
-            url: row.try_get(2)?,
-            headers: serde_json::from_str(row.try_get(3)?)?,
-            body: row.try_get::<Option<Vec<u8>>, _>(4)?.map(Bytes::from),
-            row: serde_json::from_str(row.try_get(5)?)?,
-        };
-    }
-    Ok(())
-}
-
-/// The rows of `claim.sql`, which come in no order, in that of the queue: what is fetched, then retries, then fresh ones.
-fn in_order(claimed: &[SqliteRow]) -> Inner<Vec<Lease>> {
-    let mut leases = Vec::with_capacity(claimed.len());
-    for row in claimed {
-        let (lease, due_at_us) = (lease(row)?, row.try_get::<Micros, _>(8)?);
-        let asks = lease.standing.state != State::Fetched;
-        leases.push(((asks, asks && due_at_us == 0, due_at_us, lease.job), lease));
-    }
-    leases.sort_unstable_by_key(|(place, _)| *place);
-    Ok(leases.into_iter().map(|(_, lease)| lease).collect())
-}
-
-/// A row of `claim.sql`; request and response come in statements of their own.
-fn lease(row: &SqliteRow) -> Inner<Lease> {
-    Ok(Lease {
-        job: row.try_get(0)?,
-        attempt: row.try_get(1)?,
-        key: row.try_get(2)?,
-        standing: standing(row, 3)?,
-        suspect: row.try_get::<Option<bool>, _>(7)?.unwrap_or(false),
-        request: Request::default(),
-        response: None,
-        permit_us: None,
-    })
-}
-
 /// Four columns from `at` on: state, failures, generation, crashes.
 fn standing(row: &SqliteRow, at: usize) -> Inner<Standing> {
     Ok(Standing {
@@ -427,15 +376,6 @@ fn standing(row: &SqliteRow, at: usize) -> Inner<Standing> {
 
 fn state(name: &str) -> Inner<State> {
     State::parse(name).ok_or_else(|| format!("`{name}` is no state of a job").into())
-}
-
-fn response(row: &SqliteRow) -> Inner<Response> {
-    Ok(Response {
-        status_code: row.try_get(1)?,
-        headers: serde_json::from_str(row.try_get(2)?)?,
-        body: Bytes::from(row.try_get::<Vec<u8>, _>(3)?),
-        fetched_at_us: row.try_get(4)?,
-    })
 }
 
 fn count(row: &SqliteRow) -> Inner<((State, Option<ErrorType>), u64)> {

@@ -41,10 +41,10 @@ const WAYS: [(&str, &[&str]); 12] = [
     (
         "claim.sql",
         &[
-            "SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)",
             "SEARCH jobs USING INDEX jobs_ready (state=? AND due_at_us<?)",
             "SEARCH jobs USING INDEX jobs_ready (state=? AND due_at_us>? AND due_at_us<?)",
             "SEARCH jobs USING INDEX jobs_ready (state=? AND due_at_us=?)",
+            "SEARCH j USING INTEGER PRIMARY KEY (rowid=?)",
         ],
     ),
     ("next_due.sql", &["SEARCH jobs USING INDEX jobs_ready (state=?)", "SEARCH jobs USING INDEX jobs_ready (state=?)"]),
@@ -53,7 +53,7 @@ const WAYS: [(&str, &[&str]); 12] = [
     ("overview/in_flight.sql", &["SEARCH jobs USING INDEX jobs_leased (run_id>?)"]),
     ("fence.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN"]),
     ("write_jobs.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
-    ("hold_permits.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("lease.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("release.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("accuse.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("import_requests.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),

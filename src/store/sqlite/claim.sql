@@ -1,23 +1,27 @@
--- Leases what is due: fetched jobs first (nearly done, and they need no permit), then retries that fell due, then fresh
--- jobs in import order. The two `IS NULL` let SQLite prove the partial index `jobs_ready`; one ORDER BY over all would sort
--- everything that is pending.
-UPDATE jobs SET run_id = ?1, attempts = attempts + 1
-WHERE id IN (
+-- What is due, to be leased in this transaction: fetched jobs first (nearly done, and they need no permit), then retries
+-- that fell due, then fresh jobs in import order; ?1 = now, ?2 = at most so many, ?3 = of which so many requests.
+-- The two `IS NULL` let SQLite prove the partial index `jobs_ready`; one ORDER BY over all would sort everything that is
+-- pending. One row for all of them: each row would wake the caller.
+SELECT json_group_array(json_array(
+    j.id, j.attempts + 1, j.key, j.state, j.failures, j.generation, j.crashes, j.error_type IS 'interrupted',
+    r.method, r.url, r.headers, r.row, iif(typeof(r.body) = 'text', r.body, NULL), typeof(r.body) = 'blob'))
+FROM (
     SELECT id FROM (
         SELECT id FROM jobs
-        WHERE run_id IS NULL AND finished_at_us IS NULL AND state = 'fetched' AND due_at_us <= ?2
-        ORDER BY due_at_us, id LIMIT ?3)
+        WHERE run_id IS NULL AND finished_at_us IS NULL AND state = 'fetched' AND due_at_us <= ?1
+        ORDER BY due_at_us, id LIMIT ?2)
     UNION ALL
     SELECT id FROM (
         SELECT id FROM (
             SELECT id FROM jobs
-            WHERE run_id IS NULL AND finished_at_us IS NULL AND state = 'pending' AND due_at_us BETWEEN 1 AND ?2
-            ORDER BY due_at_us, id LIMIT ?4)
+            WHERE run_id IS NULL AND finished_at_us IS NULL AND state = 'pending' AND due_at_us BETWEEN 1 AND ?1
+            ORDER BY due_at_us, id LIMIT ?3)
         UNION ALL
         SELECT id FROM (
             SELECT id FROM jobs
             WHERE run_id IS NULL AND finished_at_us IS NULL AND state = 'pending' AND due_at_us = 0
-            ORDER BY id LIMIT ?4)
-        LIMIT ?4)
-    LIMIT ?3)
-RETURNING id, attempts, key, state, failures, generation, crashes, error_type = 'interrupted' AS suspect, due_at_us
+            ORDER BY id LIMIT ?3)
+        LIMIT ?3)
+    LIMIT ?2) AS ready
+CROSS JOIN jobs AS j ON j.id = ready.id
+CROSS JOIN requests AS r ON r.job_id = ready.id

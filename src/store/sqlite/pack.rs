@@ -17,6 +17,9 @@ pub(super) struct Packed {
     pub(super) blob: Vec<u8>,
 }
 
+/// A JSON array of no rows.
+pub(super) const NONE: &str = "[]";
+
 /// A JSON array of `rows`.
 pub(super) fn array(rows: &impl Serialize) -> String {
     // cannot fail: the rows are numbers, strings and tuples of these, and a String takes all that is written to it

@@ -5,6 +5,8 @@ use haul::job::{POISON_CRASHES, State};
 use haul::store::Counts;
 use haul::store::memory::{Job, Tables};
 
+use crate::store_suite::scene::rules;
+
 /// What must hold of the tables by themselves.
 pub(crate) fn check_tables(now: &Tables, slots: usize) {
     let mut counts = Counts::new();
@@ -19,6 +21,7 @@ pub(crate) fn check_tables(now: &Tables, slots: usize) {
     for (id, attempt) in now.attempts.keys() {
         assert!(*attempt <= now.jobs[id].attempts, "an attempt at job {id} that was never claimed");
     }
+    assert!(now.spends.values().all(|permits| *permits > 0), "a row without permits");
     let alive = now.runs.values().filter(|run| run.ended.is_none()).count();
     assert!(alive <= 1, "two runs at once");
 }
@@ -34,6 +37,10 @@ fn check_job(now: &Tables, id: i64, job: &Job) {
     assert!(!state.is_final() || job.run.is_none(), "job {id}: {state:?} and still held");
     assert!(state != State::Succeeded || job.error.is_none(), "job {id}: succeeded with an error");
     assert!(state != State::Failed || job.error.is_some(), "job {id}: failed without an error");
+    assert!(job.standing.failures < rules().max_attempts || state == State::Failed, "job {id} is tried too often");
+    if state == State::Succeeded || error_type == Some(&ErrorType::PROCESS_ERROR) {
+        assert_eq!(job.standing.crashes, 0, "job {id}: its processing came back, and yet it is accused");
+    }
     if error_type == Some(&ErrorType::POISON) {
         assert!(state == State::Failed && job.standing.crashes >= POISON_CRASHES, "job {id}: poison too soon");
     }
@@ -62,6 +69,10 @@ pub(crate) fn check_step(before: &Tables, now: &Tables) {
     }
     for (job, result) in &before.results {
         assert_eq!(now.results.get(job), Some(result), "the result of job {job} changed");
+    }
+    for (name, was) in &before.limits {
+        let is = now.limits.get(name).expect("every run here has the same limits");
+        assert!(was.paused_until_us <= is.paused_until_us, "a pause of {name} was cut short");
     }
     for fence in before.attempts.keys() {
         assert!(now.attempts.contains_key(fence), "attempt {fence:?} is forgotten");

@@ -1,0 +1,266 @@
+//! The first step: rows of an input become jobs.
+//!
+//! Reading and rendering run on a thread of their own, a chunk ahead of the store. A chunk is durable whole or not at all,
+//! and importing the same input again adds what is missing, so an import may end at any moment.
+
+pub(crate) mod address;
+mod csv;
+pub(crate) mod expression;
+mod input;
+mod jobs;
+mod lines;
+mod records;
+pub(crate) mod secrets;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+
+pub use self::input::{Format, Input, Options, Source};
+use self::jobs::Jobs;
+use crate::clock::Clock;
+use crate::store::{Chunk, Imported, NewJob, Reject, Store, StoreError};
+use crate::template::Template;
+
+/// Rows of a chunk, at most.
+const CHUNK_ROWS: usize = 5_000;
+/// Bytes of a chunk's requests; the row that goes beyond them is its last.
+const CHUNK_BYTES: usize = 4 << 20;
+/// Chunks that wait for the store, at most.
+const CHUNKS_AHEAD: usize = 2;
+/// How often an import that waits for its input looks whether it should stop.
+const LOOK: Duration = Duration::from_millis(200);
+/// Rejected rows that a summary shows, at most.
+const EXAMPLES: usize = 3;
+
+/// Why an import could not go on. What was imported before stays.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The input is not there or may not be read. Nothing was created.
+    #[error("failed to open the input {name}")]
+    Open {
+        /// The path, as given.
+        name: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The input is not what it should be. Nothing was created.
+    #[error("the input {name} cannot be used: {why}")]
+    Unusable {
+        /// The path, as given.
+        name: String,
+        /// What is wrong with it, and what would be right.
+        why: String,
+    },
+    /// The input broke off.
+    #[error("failed to read the input {name}; what was read before is imported, import it again for the rest")]
+    Read {
+        /// The path, as given.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The thread that reads died.
+    #[error("the reader of the input {name} broke down; this is a bug of haul")]
+    Reader {
+        /// The path, as given.
+        name: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A row of the input.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    /// Line on which it begins, from 1.
+    pub(crate) line: u64,
+    /// Its columns.
+    pub(crate) values: Map<String, Value>,
+}
+
+/// An input in one of the formats. Holds one row at a time.
+pub(crate) trait Rows: Send {
+    /// The next row, or why it is none; `None` at the end.
+    fn next(&mut self) -> io::Result<Option<Result<Row, Reject>>>;
+
+    /// The last row as it stood in the input.
+    fn text(&self) -> &[u8];
+
+    /// Bytes of the input read so far.
+    fn bytes_read(&self) -> u64;
+}
+
+/// What becomes of equal requests of one input. Those that are given keys are told apart by them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Duplicates {
+    /// GET and HEAD are one job; of other methods all but the first are rejected.
+    #[default]
+    Refuse,
+    /// They are one job.
+    Merge,
+    /// Each is a job; the key tells which of its kind it is.
+    Keep,
+}
+
+/// How far an import has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Rows whose chunk is durable.
+    pub rows: u64,
+    /// Jobs that were new.
+    pub added: u64,
+    /// Bytes of the input read, a chunk or two ahead of the rows.
+    pub bytes: u64,
+    /// Bytes of the input; `None` where it is a stream.
+    pub bytes_total: Option<u64>,
+}
+
+/// What became of an input.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// Rows read, whatever became of them.
+    pub rows: u64,
+    /// Jobs that were new.
+    pub added: u64,
+    /// Rows whose job was there before.
+    pub known: u64,
+    /// Rows that joined the job of an earlier row, whose request is the same. Counted up to a million different requests.
+    pub joined: u64,
+    /// Rows that made no job. They are in the table `rejected`.
+    pub rejected: u64,
+    /// Of these, rows refused because an earlier row makes the same request, and to repeat it might do harm.
+    pub refused_duplicates: u64,
+    /// The first of the rejected rows; not those that the store refused.
+    pub examples: Vec<Reject>,
+    /// It was asked to stop before the end of the input.
+    pub interrupted: bool,
+}
+
+/// A chunk on its way to the store.
+#[derive(Default)]
+struct Batch {
+    chunk: Chunk,
+    bytes: usize,
+    joined: u64,
+    refused: u64,
+    bytes_read: u64,
+}
+
+/// Imports an input. `stop` is asked between chunks, and while the input is waited for.
+///
+/// A reader that waits for a stream cannot be woken: after an interruption its thread lives on until the stream gives
+/// something or ends, and the process should end without waiting for it.
+///
+/// # Errors
+/// The input broke off, or the store failed.
+pub async fn import<S: Store>(
+    store: &S,
+    input: Input,
+    template: Arc<Template>,
+    clock: &Clock,
+    stop: &(dyn Fn() -> bool + Sync),
+    on_progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Summary, ImportError> {
+    let Input { name, rows, duplicates, bytes_total } = input;
+    let import = store.begin_import(&name, clock.now_us()).await?;
+    let (sender, mut batches) = mpsc::channel(CHUNKS_AHEAD);
+    let reader = tokio::task::spawn_blocking(move || read(Jobs::new(rows, template, duplicates), &sender));
+    let mut summary = Summary::default();
+    loop {
+        if stop() {
+            summary.interrupted = true;
+            return Ok(summary);
+        }
+        // Only the waiting is cut short: receiving loses nothing when it is dropped, and the store's future never is.
+        let batch: Batch = match tokio::time::timeout(LOOK, batches.recv()).await {
+            Err(_) => continue,
+            Ok(None) => break,
+            Ok(Some(batch)) => batch,
+        };
+        let done = store.import(import, &batch.chunk, clock.now_us()).await?;
+        let bytes = batch.bytes_read;
+        summary.add(batch, done);
+        on_progress(Progress { rows: summary.rows, added: summary.added, bytes, bytes_total });
+    }
+    match reader.await {
+        Ok(Ok(())) => Ok(summary),
+        Ok(Err(source)) => Err(ImportError::Read { name, source }),
+        Err(_) => Err(ImportError::Reader { name }),
+    }
+}
+
+/// Reads to the end, or until nobody listens any more.
+fn read(mut jobs: Jobs, sender: &mpsc::Sender<Batch>) -> io::Result<()> {
+    let mut batch = Batch::default();
+    let (mut joined, mut refused) = (0, 0);
+    let mut end = None;
+    while end.is_none() {
+        match jobs.next() {
+            Some(Ok(Ok(job))) => batch.push(job),
+            Some(Ok(Err(reject))) => batch.reject(reject),
+            Some(Err(error)) => end = Some(Err(error)),
+            None => end = Some(Ok(())),
+        }
+        let full = batch.rows() >= CHUNK_ROWS || batch.bytes >= CHUNK_BYTES;
+        if batch.rows() > 0 && (full || end.is_some()) {
+            (batch.joined, batch.refused) = (jobs.joined - joined, jobs.refused - refused);
+            (joined, refused) = (jobs.joined, jobs.refused);
+            batch.bytes_read = jobs.bytes_read();
+            if sender.blocking_send(std::mem::take(&mut batch)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    end.unwrap_or(Ok(()))
+}
+
+impl Batch {
+    fn push(&mut self, job: NewJob) {
+        let request = &job.request;
+        let row: usize = request.row.iter().map(|(name, value)| name.len() + text_length(value)).sum();
+        self.bytes += job.key.len() + request.url.len() + request.body.as_ref().map_or(0, |body| body.len()) + row;
+        self.chunk.jobs.push(job);
+    }
+
+    fn reject(&mut self, reject: Reject) {
+        self.bytes += reject.text.len() + reject.reason.len();
+        self.chunk.rejects.push(reject);
+    }
+
+    fn rows(&self) -> usize {
+        self.chunk.jobs.len() + self.chunk.rejects.len()
+    }
+}
+
+/// About how long a value is as JSON.
+fn text_length(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(text_length).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| name.len() + text_length(value)).sum(),
+        _ => 8,
+    }
+}
+
+impl Summary {
+    fn add(&mut self, batch: Batch, done: Imported) {
+        self.rows += batch.rows() as u64;
+        self.added += done.added;
+        self.rejected += done.rejected;
+        self.joined += batch.joined;
+        self.known += done.known.saturating_sub(batch.joined);
+        self.refused_duplicates += batch.refused;
+        let free = EXAMPLES.saturating_sub(self.examples.len());
+        self.examples.extend(batch.chunk.rejects.into_iter().take(free));
+    }
+}

@@ -1,0 +1,460 @@
+//! How a row becomes a request: MiniJinja templates, compiled once, and the secrets in them, which are stored by name.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderName, HeaderValue, Method};
+use minijinja::{Error, ErrorKind};
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::import::address;
+use crate::import::expression::{BadPath, Expression, Place, RowView, check_path};
+pub use crate::import::secrets::{Escape, SecretName, literal_credential, resolve, secrets_in, shown};
+pub(crate) use crate::import::secrets::{OPEN_ENCODED, Piece, escape_secrets, has_marker, names_in_flag, pieces};
+use crate::request::Request;
+use crate::settings::RequestTemplate;
+
+/// Columns named in a reason, at most.
+const COLUMNS_NAMED: usize = 20;
+
+/// The flags of a request are wrong. The command ends with exit code 2 before a row is read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{flag} {text:?} cannot be used: {why}")]
+pub struct TemplateError {
+    /// The flag.
+    pub flag: &'static str,
+    /// What it was given.
+    pub text: String,
+    /// What is wrong with it, and what would be right.
+    pub why: String,
+}
+
+/// Why a row makes no request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// A name that is no column.
+    #[error(
+        "{place} names the column {column:?}, which is none{}; the columns are: {columns}",
+        near.as_ref().map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default()
+    )]
+    UnknownColumn {
+        /// Which part of the request.
+        place: &'static str,
+        /// The name.
+        column: String,
+        /// The column that is most like it.
+        near: Option<String>,
+        /// What columns there are.
+        columns: String,
+    },
+    /// Nothing where the path needs something.
+    #[error("the path of --url needs a value and {columns} is empty; `| default(..)` gives it one")]
+    EmptyInPath {
+        /// The columns that are empty.
+        columns: String,
+    },
+    /// A value that leads out of its place in the path.
+    #[error("a value in the path of --url is `.` or `..`, which leads to another path; `| safe` lets it")]
+    DotsInPath,
+    /// A URL that cannot be sent.
+    #[error("the URL {url:?} {why}")]
+    Url {
+        /// The URL, cut short.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The body is no JSON.
+    #[error("--json-body made no JSON: {why}; each {{{{ value }}}} is written as JSON, with its own quotes")]
+    NotJson {
+        /// What the parser said, and where.
+        why: String,
+    },
+    /// A header that cannot be sent.
+    #[error("the header {name} {why}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong with its value.
+        why: String,
+    },
+    /// A key of no characters.
+    #[error("--key made an empty key; a key tells jobs apart")]
+    EmptyKey,
+    /// Characters that stand for secrets.
+    #[error("{place} holds a character between U+FDD0 and U+FDD2, which haul keeps for itself")]
+    Reserved {
+        /// Which part of the request, or the row.
+        place: &'static str,
+    },
+    /// A filter that needs to see a secret.
+    #[error("{place} changes a secret with a filter; only `| safe`, `| urlencode` and `| tojson` can be used on one")]
+    Mangled {
+        /// Which part of the request.
+        place: &'static str,
+    },
+    /// The template could not be rendered for this row.
+    #[error("{place} could not be rendered: {why}")]
+    Render {
+        /// Which part of the request.
+        place: &'static str,
+        /// What the template engine said.
+        why: String,
+    },
+}
+
+/// The compiled flags of a request.
+#[derive(Debug)]
+pub struct Template {
+    url: Option<Part>,
+    method: String,
+    headers: Vec<(String, Part)>,
+    body: Option<Part>,
+    json: bool,
+    key: Option<Part>,
+    secrets: Vec<SecretName>,
+}
+
+/// One text of a request, and the flag that gave it.
+#[derive(Debug)]
+struct Part {
+    flag: &'static str,
+    expression: Expression,
+    /// The secrets that it names.
+    secrets: Vec<SecretName>,
+}
+
+impl Template {
+    /// Compiles the flags of a request.
+    ///
+    /// # Errors
+    /// The flag that is wrong, and where.
+    pub fn compile(given: &RequestTemplate) -> Result<Self, TemplateError> {
+        let mut secrets = Vec::new();
+        let url =
+            given.url.as_deref().map(|text| Part::compile("--url", text, Place::Url, &mut secrets)).transpose()?;
+        let mut headers = Vec::new();
+        for line in &given.headers {
+            headers.push(header(line, &mut secrets)?);
+        }
+        let json = given.json_body.is_some();
+        let body = match (&given.body, &given.json_body) {
+            (Some(text), Some(_)) => return Err(wrong("-d", text, "--json-body is given too; a request has one body")),
+            (Some(text), None) => Some(Part::compile("-d", text, Place::Text, &mut secrets)?),
+            (None, Some(text)) => Some(Part::compile("--json-body", text, Place::Json, &mut secrets)?),
+            (None, None) => None,
+        };
+        if json && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            headers.push(header("Content-Type: application/json", &mut secrets)?);
+        }
+        let mut in_key = Vec::new();
+        let key =
+            given.key.as_deref().map(|text| Part::compile("--key", text, Place::Text, &mut in_key)).transpose()?;
+        if let (Some(text), false) = (&given.key, in_key.is_empty()) {
+            return Err(wrong("--key", text, "a key is stored, and a secret never is"));
+        }
+        let method = method(given.method.as_deref(), body.is_some())?;
+        let template = Self { url, method, headers, body, json, key, secrets };
+        template.check_constants(given)?;
+        Ok(template)
+    }
+
+    /// The secrets that its requests name, each once.
+    #[must_use]
+    pub fn secrets(&self) -> &[SecretName] {
+        &self.secrets
+    }
+
+    /// Whether the key of a job is the hash of its request, so that equal requests are one job.
+    #[must_use]
+    pub fn key_is_hash(&self) -> bool {
+        self.key.is_none()
+    }
+
+    /// Makes the key and the request of a row.
+    ///
+    /// # Errors
+    /// Why the row makes none.
+    pub fn render(&self, row: Map<String, Value>) -> Result<(String, Request), Refusal> {
+        // Otherwise a cell beside a real secret could pass for one.
+        if !self.secrets.is_empty() && row.iter().any(|(name, value)| has_marker(name) || holds_marker(value)) {
+            return Err(Refusal::Reserved { place: "the row" });
+        }
+        let row = Arc::new(RowView { row, asked: None });
+        let url = self.render_url(&row)?;
+        let mut headers = Map::new();
+        for (name, part) in &self.headers {
+            let value = part.render(&row)?;
+            check_header_value(&value).map_err(|why| Refusal::Header { name: name.clone(), why })?;
+            add_header(&mut headers, name, value);
+        }
+        let body = self.body.as_ref().map(|part| part.render(&row)).transpose()?;
+        if let (true, Some(text)) = (self.json, &body) {
+            check_json(text).map_err(|why| Refusal::NotJson { why })?;
+        }
+        let key = self.key.as_ref().map(|part| part.render(&row)).transpose()?;
+        if key.as_deref() == Some("") {
+            return Err(Refusal::EmptyKey);
+        }
+        // No template keeps a row beyond its rendering; should one ever, a copy serves as well.
+        let row = Arc::try_unwrap(row).map_or_else(|row| row.row.clone(), |row| row.row);
+        let request = Request { method: self.method.clone(), url, headers, body: body.map(Into::into), row };
+        Ok((key.unwrap_or_else(|| hash(&request)), request))
+    }
+
+    fn render_url(&self, row: &Arc<RowView>) -> Result<String, Refusal> {
+        let text = match &self.url {
+            Some(part) => {
+                let text = part.render_raw(row)?;
+                let text = check_path(text).map_err(|bad| match bad {
+                    BadPath::Empty => Refusal::EmptyInPath { columns: part.empty_columns(row) },
+                    BadPath::Dots => Refusal::DotsInPath,
+                })?;
+                part.check_secrets(&text)?;
+                text
+            }
+            None => match row.row.get("url") {
+                Some(Value::String(url)) if has_marker(url) => return Err(Refusal::Reserved { place: "the URL" }),
+                Some(Value::String(url)) => url.clone(),
+                _ => return Err(unknown_column("without --url, a row", "url".to_owned(), &row.row)),
+            },
+        };
+        address::check(&text).map_err(|why| Refusal::Url { url: address::masked(cut(&shown(&text), 200)), why })
+    }
+
+    /// What is the same for every row is wrong in every row.
+    fn check_constants(&self, given: &RequestTemplate) -> Result<(), TemplateError> {
+        if let (Some(Part { expression: Expression::Constant(url), .. }), Some(text)) = (&self.url, &given.url) {
+            address::check(url).map_err(|why| wrong("--url", &address::masked(text), &format!("it {why}")))?;
+        }
+        if let (true, Some(Part { expression: Expression::Constant(body), .. })) = (self.json, &self.body) {
+            check_json(body).map_err(|why| wrong("--json-body", body, &format!("it is no JSON: {why}")))?;
+        }
+        Ok(())
+    }
+}
+
+impl Part {
+    fn compile(
+        flag: &'static str,
+        text: &str,
+        place: Place,
+        secrets: &mut Vec<SecretName>,
+    ) -> Result<Self, TemplateError> {
+        if has_marker(text) {
+            return Err(wrong(
+                flag,
+                text,
+                "it holds a character between U+FDD0 and U+FDD2, which haul keeps for itself",
+            ));
+        }
+        let names = names_in_flag(text);
+        if let Some(bad) = names.iter().find(|secret| !secret.is_plain()) {
+            let why =
+                format!("{bad}: the name of a secret holds no quotes, backslashes, brackets or control characters");
+            return Err(wrong(flag, text, &why));
+        }
+        let expression = Expression::compile(text, place, &names).map_err(|error| wrong(flag, text, &said(&error)))?;
+        for name in &names {
+            if !secrets.contains(name) {
+                secrets.push(name.clone());
+            }
+        }
+        Ok(Self { flag, expression, secrets: names })
+    }
+
+    fn render(&self, row: &Arc<RowView>) -> Result<String, Refusal> {
+        let text = self.render_raw(row)?;
+        self.check_secrets(&text)?;
+        Ok(text)
+    }
+
+    fn render_raw(&self, row: &Arc<RowView>) -> Result<String, Refusal> {
+        self.expression.render(row).map_err(|error| match self.unknown_column(&error, row) {
+            Some(column) => unknown_column(self.flag, column, &row.row),
+            None => Refusal::Render { place: self.flag, why: said(&error) },
+        })
+    }
+
+    /// A secret is there as it was named, or the row is refused.
+    fn check_secrets(&self, text: &str) -> Result<(), Refusal> {
+        let place = self.flag;
+        if self.secrets.is_empty() {
+            return if has_marker(text) { Err(Refusal::Reserved { place }) } else { Ok(()) };
+        }
+        // Where there are secrets no cell holds a mark, so what does not read as one of them was one, before a filter.
+        let broken = pieces(text).any(|piece| match piece {
+            Piece::Text(text) => has_marker(text),
+            Piece::Secret { name, .. } => !self.secrets.contains(&name),
+        });
+        if broken || text.contains(OPEN_ENCODED) { Err(Refusal::Mangled { place }) } else { Ok(()) }
+    }
+
+    /// The column whose lack made the rendering fail: the last that was asked for in vain.
+    fn unknown_column(&self, error: &Error, row: &RowView) -> Option<String> {
+        if error.kind() != ErrorKind::UndefinedError {
+            return None;
+        }
+        let globals = self.expression.globals();
+        self.asked(row).into_iter().rfind(|name| !row.row.contains_key(name) && !globals.contains(name))
+    }
+
+    fn empty_columns(&self, row: &RowView) -> String {
+        let is_empty = |name: &String| row.row.get(name).is_some_and(|value| value == "" || value.is_null());
+        let mut names: Vec<String> = self.asked(row).into_iter().filter(is_empty).map(|n| format!("{n:?}")).collect();
+        names.dedup();
+        if names.is_empty() { "what it is given".to_owned() } else { names.join(", ") }
+    }
+
+    /// Renders once more, and listens to what is asked for.
+    fn asked(&self, row: &RowView) -> Vec<String> {
+        let view = Arc::new(RowView { row: row.row.clone(), asked: Some(Mutex::default()) });
+        // It fails as it did before; what was asked for until then is the answer.
+        let _ = self.expression.render(&view);
+        let asked = view.asked.as_ref().map(|asked| asked.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        asked.unwrap_or_default()
+    }
+}
+
+fn wrong(flag: &'static str, text: &str, why: &str) -> TemplateError {
+    let text = if literal_credential(text) { text.split_inclusive(':').next().unwrap_or_default() } else { text };
+    TemplateError { flag, text: cut(text, 200).to_owned(), why: why.to_owned() }
+}
+
+fn header(line: &str, secrets: &mut Vec<SecretName>) -> Result<(String, Part), TemplateError> {
+    let Some((name, value)) = line.split_once(':') else {
+        return Err(wrong("-H", line, "it has no colon; a header is written 'Name: value'"));
+    };
+    let (name, value) = (name.trim(), value.trim());
+    if HeaderName::from_bytes(name.as_bytes()).is_err() {
+        return Err(wrong("-H", line, &format!("{name:?} is not the name of a header")));
+    }
+    let part = Part::compile("-H", value, Place::Text, secrets)?;
+    if let Expression::Constant(value) = &part.expression {
+        check_header_value(value).map_err(|why| wrong("-H", line, &format!("its value {why}")))?;
+    }
+    Ok((name.to_owned(), part))
+}
+
+fn method(given: Option<&str>, has_body: bool) -> Result<String, TemplateError> {
+    let Some(given) = given else {
+        return Ok(if has_body { "POST" } else { "GET" }.to_owned());
+    };
+    let upper = given.trim().to_ascii_uppercase();
+    match Method::from_bytes(upper.as_bytes()) {
+        Ok(Method::CONNECT) => Err(wrong("-X", given, "it opens a tunnel; it is not a request")),
+        Ok(_) if upper.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') => Ok(upper),
+        _ => Err(wrong("-X", given, "it is not an HTTP method, such as GET or POST")),
+    }
+}
+
+fn check_header_value(value: &str) -> Result<(), String> {
+    let mut plain = String::new();
+    for piece in pieces(value) {
+        plain.push_str(match piece {
+            Piece::Text(text) => text,
+            Piece::Secret { .. } => "x",
+        });
+    }
+    if HeaderValue::from_str(&plain).is_ok() {
+        return Ok(());
+    }
+    let bad = plain.chars().find(|&c| c != '\t' && c.is_ascii_control()).unwrap_or_default();
+    Err(format!("holds {bad:?}; a header holds no control characters but tabs"))
+}
+
+/// A name that comes again has all its values, in a list.
+fn add_header(headers: &mut Map<String, Value>, name: &str, value: String) {
+    let known = headers.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    match known.map(|(_, values)| values) {
+        None => {
+            headers.insert(name.to_owned(), Value::String(value));
+        }
+        Some(Value::Array(values)) => values.push(Value::String(value)),
+        Some(values) => *values = Value::Array(vec![values.take(), Value::String(value)]),
+    }
+}
+
+fn check_json(text: &str) -> Result<(), String> {
+    serde_json::from_str::<IgnoredAny>(text).map(|_| ()).map_err(|error| {
+        let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
+        // Columns count bytes: the first that is a boundary shows the place.
+        let from = (error.column().saturating_sub(20)..=line.len()).find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+        format!("{error}, near {:?}", shown(cut(&line[from..], 40)))
+    })
+}
+
+/// The key of a request that was given none. Lengths stand before texts, so that no two requests run into the same one.
+fn hash(request: &Request) -> String {
+    let mut sha = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        sha.update((bytes.len() as u64).to_le_bytes());
+        sha.update(bytes);
+    };
+    add(request.method.as_bytes());
+    add(request.url.as_bytes());
+    for (name, value) in &request.headers {
+        add(name.to_ascii_lowercase().as_bytes());
+        add(value.to_string().as_bytes());
+    }
+    // No header has a name of no characters: this ends them, and tells an empty body from none.
+    if let Some(body) = &request.body {
+        add(b"");
+        add(body);
+    }
+    let digest = sha.finalize();
+    let hex = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
+    digest.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]).collect()
+}
+
+fn unknown_column(place: &'static str, column: String, row: &Map<String, Value>) -> Refusal {
+    let mut columns: Vec<&str> = row.keys().take(COLUMNS_NAMED).map(String::as_str).collect();
+    if row.len() > COLUMNS_NAMED {
+        columns.push("..");
+    }
+    let near = row.keys().map(|name| (distance(name, &column), name)).min();
+    let near = near.filter(|(far, _)| *far <= 1 + column.len() / 4).map(|(_, name)| name.clone());
+    Refusal::UnknownColumn { place, near, columns: columns.join(", "), column }
+}
+
+/// How many letters apart two names are; case, spaces and underscores count nothing.
+fn distance(one: &str, other: &str) -> usize {
+    let letters = |name: &str| -> Vec<char> {
+        name.chars().take(64).filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    };
+    let (one, other) = (letters(one), letters(other));
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.iter().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in other.iter().enumerate() {
+            let best = (diagonal + usize::from(a != b)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], best);
+        }
+    }
+    row[other.len()]
+}
+
+fn holds_marker(value: &Value) -> bool {
+    match value {
+        Value::String(text) => has_marker(text),
+        Value::Array(values) => values.iter().any(holds_marker),
+        Value::Object(members) => members.iter().any(|(name, value)| has_marker(name) || holds_marker(value)),
+        _ => false,
+    }
+}
+
+/// What the template engine says, and where.
+fn said(error: &Error) -> String {
+    let what = error.detail().map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
+    match error.line() {
+        Some(line) => format!("{what}, in line {line}"),
+        None => what,
+    }
+}
+
+/// At most so many characters.
+pub(crate) fn cut(text: &str, characters: usize) -> &str {
+    text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedRwLockWriteGuard, OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::attempt::Measured;
 use crate::clock::{Clock, Micros};
@@ -24,6 +24,9 @@ pub struct Slot {
     pub place: OwnedSemaphorePermit,
     /// Room in the byte budget.
     pub room: Option<OwnedSemaphorePermit>,
+    /// Of a suspect that was processed alone: until its outcome is durable nobody else is processed, or the next to die
+    /// would leave both accused.
+    pub alone: Option<OwnedRwLockWriteGuard<()>>,
 }
 
 /// What happened to a lease.

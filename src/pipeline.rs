@@ -3,7 +3,7 @@
 mod journey;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, RwLock, Semaphore, mpsc};
@@ -128,8 +128,6 @@ struct Drain<S> {
     journeys: JoinSet<()>,
     committer: JoinHandle<Result<Tally, StoreError>>,
     server: JoinHandle<()>,
-    /// Jobs that may still begin.
-    left: u64,
     /// No claim after this.
     ends_us: Micros,
     fetched: bool,
@@ -180,6 +178,7 @@ impl<S: Store> Drain<S> {
             on_event,
             database_id: recovered.database_id,
             abandoned: AtomicUsize::new(0),
+            left: AtomicU64::new(run.limit.unwrap_or(u64::MAX)),
         };
         Ok(Self {
             context: Arc::new(context),
@@ -191,7 +190,6 @@ impl<S: Store> Drain<S> {
             journeys: JoinSet::new(),
             committer: tokio::spawn(committer.serve(outcomes)),
             server,
-            left: run.limit.unwrap_or(u64::MAX),
             ends_us: run.lasts.map_or(Micros::MAX, |lasts| now_us.saturating_add(micros(lasts))),
             fetched: true,
             idle_until_us: 0,
@@ -204,6 +202,11 @@ impl<S: Store> Drain<S> {
         self.context.settings.concurrency - self.slots.available_permits()
     }
 
+    /// Jobs that may still begin.
+    fn left(&self) -> u64 {
+        self.context.left.load(Ordering::Relaxed)
+    }
+
     /// Claims until nothing is left, or it is stopped.
     async fn claim_until_done(&mut self) -> Result<RunOutcome, RunError> {
         loop {
@@ -214,7 +217,9 @@ impl<S: Store> Drain<S> {
                 return Ok(RunOutcome::Interrupted);
             }
             let now_us = self.clock.now_us();
-            if now_us >= self.ends_us || self.left == 0 || self.looked_and_told_to_stop(now_us).await? {
+            // What has begun is still to be sent, and what turns out not to be is not begun: the last one counts.
+            let begun = self.left() == 0 && self.in_flight() == 0;
+            if now_us >= self.ends_us || begun || self.looked_and_told_to_stop(now_us).await? {
                 return Ok(RunOutcome::Stopped);
             }
             let wait_until_us = match self.plan(now_us) {
@@ -242,7 +247,7 @@ impl<S: Store> Drain<S> {
 
     fn plan(&self, now_us: Micros) -> Plan {
         let dispenser = &self.context.dispenser;
-        let free = self.slots.available_permits().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let free = self.slots.available_permits().min(usize::try_from(self.left()).unwrap_or(usize::MAX));
         let due_us = (!dispenser.is_unlimited() && free > 0)
             .then(|| dispenser.forecast(claim::HORIZON_US, free.min(claim::MOST)));
         let situation =
@@ -273,8 +278,8 @@ impl<S: Store> Drain<S> {
         for lease in leases {
             // cannot fail: a claim takes at most as many jobs as there are free places, and only this task takes places
             let Ok(place) = self.slots.clone().try_acquire_owned() else { unreachable!("more leases than slots") };
-            self.left -= 1;
-            let slot = Slot { place, room: None };
+            self.context.left.fetch_sub(1, Ordering::Relaxed);
+            let slot = Slot { place, room: None, alone: None };
             self.journeys.spawn(self.context.clone().journey(lease, claimed_us, slot));
         }
         Ok(false)

@@ -2,10 +2,10 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, mpsc, oneshot};
+use tokio::sync::{RwLock, mpsc, oneshot};
 
 use crate::attempt::{Failure, Measured, Verdict};
 use crate::clock::{Clock, Micros, SECOND_US};
@@ -41,6 +41,8 @@ pub(super) struct Context<S> {
     pub(super) database_id: String,
     /// Jobs left in flight because the run left.
     pub(super) abandoned: AtomicUsize,
+    /// Jobs that may still begin.
+    pub(super) left: AtomicU64,
 }
 
 impl<S: Store> Context<S> {
@@ -68,6 +70,7 @@ impl<S: Store> Context<S> {
         let permit_us = job.lease.permit_us;
         let Some(sent) = self.dispenser.permit(permit_us.unwrap_or(Micros::MAX)).await else {
             let (job, attempt, slot) = (job.lease.job, job.lease.attempt, job.slot);
+            self.left.fetch_add(1, Ordering::Relaxed); // it has not begun after all
             self.report(Outcome::Unsent { job, attempt, permit_us, slot }).await;
             return None;
         };
@@ -147,7 +150,14 @@ impl<S: Store> Context<S> {
     /// Makes the result and reports it.
     async fn process(&self, mut job: Traveller, response: Arc<Response>) {
         let ready_us = self.clock.now_us();
-        let Some((output, begun_us, ended_us)) = self.processed(&mut job, response).await else { return };
+        let Some((output, begun_us, ended_us)) = self.processed(&mut job, response).await else {
+            if job.standing.crashes > job.lease.standing.crashes {
+                // It did not kill the process: nobody waits for it any more. The accusation is taken back.
+                job.standing.crashes = job.lease.standing.crashes;
+                self.end(job, Event::Interrupted, None, None).await;
+            }
+            return;
+        };
         let measured = &mut job.measured;
         measured.queue_us = Some(begun_us - ready_us);
         measured.process_us = Some(ended_us - begun_us);
@@ -171,18 +181,18 @@ impl<S: Store> Context<S> {
             // To read a body as JSON costs less than to hand it to another thread.
             return Some(work_on(&self.work, &job.lease, &response, self.clock));
         }
-        let held = if job.lease.suspect {
-            let alone = self.unless_left(self.alone.clone().write_owned()).await?;
+        let mut company = None;
+        if job.lease.suspect {
+            job.slot.alone = Some(self.unless_left(self.alone.clone().write_owned()).await?);
             self.accuse(job).await?;
-            Held::Alone(alone)
         } else {
-            Held::Beside(self.unless_left(self.alone.clone().read_owned()).await?)
-        };
+            company = Some(self.unless_left(self.alone.clone().read_owned()).await?);
+        }
         let (work, lease, clock) = (self.work.clone(), job.lease.clone(), self.clock);
         let (told, done) = oneshot::channel();
         self.pool.spawn(move || {
             let processed = work_on(&work, &lease, &response, clock);
-            drop(held);
+            drop(company);
             // Nobody listens any more where the run has left.
             let _ = told.send(processed);
         });
@@ -220,11 +230,12 @@ impl<S: Store> Context<S> {
     /// `None` where the run leaves first. Never around a future of the store: those must not be dropped half-way.
     async fn unless_left<F: Future>(&self, future: F) -> Option<F::Output> {
         tokio::select! {
-            output = future => Some(output),
+            biased; // who waited for another that was left goes no further
             () = self.stop.reached(Phase::Leave) => {
                 self.abandoned.fetch_add(1, Ordering::Relaxed);
                 None
             }
+            output = future => Some(output),
         }
     }
 }
@@ -248,13 +259,6 @@ fn work_on(work: &Work, lease: &Lease, response: &Response, clock: Clock) -> Pro
     let seen = JobRef { id: lease.job, key: &lease.key, attempt: lease.attempt, request: &lease.request };
     let output = work.run(response, seen);
     (output, begun_us, clock.now_us())
-}
-
-/// Held while a job is processed.
-#[expect(dead_code, reason = "held for their locks")]
-enum Held {
-    Alone(OwnedRwLockWriteGuard<()>),
-    Beside(OwnedRwLockReadGuard<()>),
 }
 
 /// The same over retries, restarts and crashes, until the server has answered completely.

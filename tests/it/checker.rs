@@ -104,6 +104,11 @@ impl Finished {
 /// Jobs that were leased when a run was killed. Looks at a copy, so that the file stays as the kill left it, its
 /// write-ahead log included. Nobody may have the database open.
 pub(crate) async fn leased_at_kill(database: &Path) -> u64 {
+    leases_at_kill(database).await.len() as u64
+}
+
+/// Key and claim of every job that was leased when a run was killed, as [`leased_at_kill`] counts them.
+pub(crate) async fn leases_at_kill(database: &Path) -> Vec<(String, i64)> {
     let aside = tempfile::tempdir().expect("a folder");
     let copy = aside.path().join("killed.db");
     std::fs::copy(database, &copy).expect("a copy");
@@ -115,5 +120,7 @@ pub(crate) async fn leased_at_kill(database: &Path) -> u64 {
     if Path::new(&wal(database)).exists() {
         std::fs::copy(wal(database), wal(&copy)).expect("a copy");
     }
-    Finished::open(&copy).await.leased().await
+    let mut killed = Finished::open(&copy).await;
+    let leases = sqlx::query_as("SELECT key, attempts FROM jobs WHERE run_id IS NOT NULL ORDER BY id");
+    leases.fetch_all(&mut killed.0).await.expect("the leases")
 }

@@ -4,6 +4,7 @@ mod checker;
 mod console;
 mod opening;
 mod random_numbers;
+mod resume;
 mod server;
 mod simulation;
 mod statements;

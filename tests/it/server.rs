@@ -15,7 +15,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use script::{Answer, Asked, Reply, Script};
+pub(crate) use script::{Answer, Asked, Gate, Reply, Script};
 
 /// A request that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]

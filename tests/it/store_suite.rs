@@ -214,6 +214,7 @@ macro_rules! store_suite {
             ],
             bodies: [
                 every_kind_of_body_comes_back_as_it_was,
+                a_body_of_nothing_comes_back_as_nothing,
                 requests_come_back_as_they_were,
                 keys_may_be_any_text,
             ],

@@ -26,6 +26,16 @@ pub(super) fn array(rows: &impl Serialize) -> String {
     serde_json::to_string(rows).unwrap_or_default()
 }
 
+impl Packed {
+    /// An empty blob would be bound as NULL, and every `substr` of it be NULL too: a response without a body could not be stored.
+    fn new(rows: String, mut blob: Vec<u8>) -> Self {
+        if blob.is_empty() {
+            blob.push(0);
+        }
+        Self { rows, blob }
+    }
+}
+
 /// Appends bytes and tells where they are: (offset, length).
 fn put(blob: &mut Vec<u8>, bytes: &[u8]) -> (usize, usize) {
     let offset = blob.len();
@@ -45,7 +55,7 @@ pub(super) fn new_jobs(jobs: &[NewJob]) -> Packed {
             (key, line, method, url, array(headers), array(row), place.map(|p| p.0), place.map(|p| p.1), text)
         })
         .collect();
-    Packed { rows: array(&rows), blob }
+    Packed::new(array(&rows), blob)
 }
 
 /// Text is stored as text, readable in SQL: UTF-8 without NUL, at which SQL's text functions would stop.
@@ -129,7 +139,7 @@ pub(super) fn responses(batch: &[&WriteBack]) -> Packed {
             ))
         })
         .collect();
-    Packed { rows: array(&rows), blob }
+    Packed::new(array(&rows), blob)
 }
 
 /// Rows of `write_results.sql`.
@@ -143,7 +153,7 @@ pub(super) fn results(batch: &[&WriteBack]) -> Packed {
             Some((write.job, write.attempt, offset, length, &*output.processor))
         })
         .collect();
-    Packed { rows: array(&rows), blob }
+    Packed::new(array(&rows), blob)
 }
 
 /// Rows of `write_minutes.sql`.

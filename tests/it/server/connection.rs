@@ -67,9 +67,18 @@ impl Connection {
             tokio::time::sleep(shared.script.latency).await; // even a sleep of nothing takes a millisecond
         }
         let mut reply = (shared.script.decide)(asked);
-        while let Reply::After(wait, then) = reply {
-            tokio::time::sleep(wait).await;
-            reply = *then;
+        loop {
+            reply = match reply {
+                Reply::After(wait, then) => {
+                    tokio::time::sleep(wait).await;
+                    *then
+                }
+                Reply::Held(gate, then) => {
+                    gate.opened().await;
+                    *then
+                }
+                _ => break,
+            };
         }
         if matches!(reply, Reply::Hang) {
             while self.stream.read(&mut [0; 1024]).await? > 0 {}
@@ -87,7 +96,7 @@ impl Connection {
             Reply::Partial(answer, bytes) => self.send(&answer, Some(bytes)).await,
             Reply::Raw(bytes) => self.stream.write_all(&bytes).await,
             Reply::Reset => self.stream.set_zero_linger(), // closing it now is a reset
-            Reply::Close | Reply::Hang | Reply::After(..) => Ok(()),
+            Reply::Close | Reply::Hang | Reply::After(..) | Reply::Held(..) => Ok(()),
         }
     }
 

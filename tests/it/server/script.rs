@@ -1,6 +1,9 @@
 //! What a server is told to do.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 /// A request, as a script sees it.
 #[derive(Debug)]
@@ -74,6 +77,30 @@ pub(crate) enum Reply {
     Hang,
     /// This, but later.
     After(Duration, Box<Reply>),
+    /// This, once the gate is open.
+    Held(Gate, Box<Reply>),
+}
+
+/// Holds replies back until it is opened, once and for all.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate(Arc<watch::Sender<bool>>);
+
+impl Gate {
+    /// A gate that is closed.
+    pub(crate) fn closed() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+
+    /// Lets everything through that waits or comes.
+    pub(crate) fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Returns when it is open.
+    pub(super) async fn opened(&self) {
+        // cannot fail: the sender lives as long as `self`
+        let _ = self.0.subscribe().wait_for(|open| *open).await;
+    }
 }
 
 impl From<Answer> for Reply {

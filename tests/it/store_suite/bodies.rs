@@ -47,6 +47,18 @@ pub(crate) async fn every_kind_of_body_comes_back_as_it_was<T: Inspect>(mut at: 
     }
 }
 
+/// Beside others it is a part of their bytes; alone it is all the bytes of a statement, which SQLite takes for NULL.
+pub(crate) async fn a_body_of_nothing_comes_back_as_nothing<T: Inspect>(mut at: Scene<T>) {
+    let job = NewJob { request: Request { body: Some(Bytes::new()), ..request("a") }, ..new_job("a", 1) };
+    at.import_chunk(Chunk { jobs: vec![job], rejects: Vec::new() }).await;
+    at.start().await;
+    let lease = at.claim_one().await;
+    assert_eq!(lease.request.body, Some(Bytes::new()), "no body is something else");
+    at.commit(&[WriteBack { response: Some(response(b"")), ..at.parked(&lease, "", 0) }]).await;
+    let again = at.claim_one().await;
+    assert_eq!(again.response.map(|response| response.body.clone()), Some(Bytes::new()));
+}
+
 pub(crate) async fn requests_come_back_as_they_were<T: Inspect>(mut at: Scene<T>) {
     let headers: Map<String, Value> =
         Map::from_iter([("X-One".to_owned(), json!("1")), ("Accept".to_owned(), json!("text/plain; q=\"0.5\""))]);

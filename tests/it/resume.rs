@@ -1,0 +1,13 @@
+//! A run that is killed, signalled, limited, refused or joined by another process goes on where it stopped.
+//!
+//! Every test runs the real program on a real database against the server that logs what arrives.
+
+mod bench;
+mod ends;
+mod kills;
+mod lock;
+mod paused;
+mod poison;
+mod retries;
+mod signals;
+mod watched;

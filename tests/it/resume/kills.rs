@@ -1,0 +1,215 @@
+//! Killed at any moment, a run loses nothing, doubles nothing, repeats only what was leased, and keeps its limit.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use haul::backoff::chance;
+use haul::clock::Clock;
+
+use super::bench::{Bench, card, done, setting, until};
+use crate::checker::{leases_at_kill, max_window};
+use crate::server::{Arrival, Script, Server};
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// One life of a run, and what its end found.
+struct Life {
+    began_ns: u64,
+    killed_ns: u64,
+    unanswered: u64,
+    /// Key and claim of each job that was leased.
+    leases: Vec<(String, i64)>,
+}
+
+/// Starts the program and kills it this long after, or as soon as it then has so many requests in flight.
+fn live(bench: &Bench, server: &Server, args: &[&str], lasts_ns: u64, in_flight: u64) -> Life {
+    let began_ns = server.now_ns();
+    let mut run = bench.start(args);
+    until("its time is up", || server.now_ns() >= began_ns + lasts_ns && server.unanswered() >= in_flight);
+    assert!(run.runs(), "the jobs outlast every kill: {}", run.said());
+    let unanswered = server.unanswered();
+    run.kill();
+    let killed_ns = server.now_ns();
+    let leases = done(leases_at_kill(&bench.db()));
+    Life { began_ns, killed_ns, unanswered, leases }
+}
+
+/// Requests sent again after each kill. Every one must be of a job that was leased at a kill since it was last sent, and
+/// each such lease excuses one.
+fn resent(lives: &[Life], arrivals: &[Arrival]) -> Vec<usize> {
+    let mut seen = HashSet::new();
+    let mut resent = vec![HashSet::new(); lives.len()];
+    for arrival in arrivals {
+        if seen.insert(arrival.key.clone()) {
+            continue;
+        }
+        let excuses = |(nth, life): &(usize, &Life)| {
+            life.killed_ns <= arrival.at_ns
+                && life.leases.iter().any(|(key, _)| *key == arrival.key)
+                && !resent[*nth].contains(&arrival.key)
+        };
+        let excuse = lives.iter().enumerate().rev().find(excuses).map(|(nth, _)| nth);
+        let Some(nth) = excuse else { panic!("{} was sent again without a reason", arrival.key) };
+        resent[nth].insert(arrival.key.clone());
+    }
+    resent.iter().map(HashSet::len).collect()
+}
+
+/// From each start of the process to its kill.
+fn processes(lives: &[Life]) -> Vec<Range<u64>> {
+    lives.iter().map(|life| life.began_ns..life.killed_ns).collect()
+}
+
+/// The same, but from the moment at which the run had its limits: how long a busy machine takes to start a process is left out.
+fn runs(bench: &Bench, server: &Server, lives: &[Life]) -> Vec<Range<u64>> {
+    let (now_us, now_ns) = (Clock::start().now_us(), server.now_ns());
+    let started: Vec<(i64,)> = bench.rows("SELECT started_at_us FROM runs ORDER BY id");
+    let started_ns: Vec<u64> = started.iter().map(|(us,)| now_ns - (now_us - us).unsigned_abs() * 1_000).collect();
+    let run = |life: Range<u64>| started_ns.iter().find(|ns| life.contains(ns)).map(|ns| *ns..life.end);
+    processes(lives).into_iter().filter_map(run).collect()
+}
+
+/// The share of the requests permitted at so many a second that arrived in these times.
+fn share(alive: &[Range<u64>], arrivals: &[Arrival], a_second: f64) -> f64 {
+    let alive_ns: u64 = alive.iter().map(|span| span.end - span.start).sum();
+    let lived = |at_ns| alive.iter().any(|span| span.contains(&at_ns));
+    let sent = arrivals.iter().filter(|arrival| lived(arrival.at_ns)).count();
+    sent as f64 / (alive_ns as f64 / SECOND_NS as f64 * a_second)
+}
+
+/// From each start to the first request of that life, in the middle of all.
+fn median_first_ms(lives: &[Life], arrivals: &[Arrival]) -> u64 {
+    let first =
+        |life: &Life| arrivals.iter().map(|a| a.at_ns).find(|at| *at >= life.began_ns).unwrap_or(life.killed_ns);
+    let mut ms: Vec<_> = lives.iter().map(|life| (first(life) - life.began_ns) / 1_000_000).collect();
+    ms.sort_unstable();
+    ms[ms.len() / 2]
+}
+
+fn times(arrivals: &[Arrival]) -> impl Iterator<Item = u64> + '_ {
+    arrivals.iter().map(|arrival| arrival.at_ns)
+}
+
+/// Moments chosen by a seed: the one in the environment, or another each time.
+fn seed() -> u64 {
+    setting("HAUL_TEST_SEED", Clock::start().now_us().unsigned_abs() % 1_000_000)
+}
+
+// Seen to fail with some leases left out of `note_interrupted.sql`.
+#[test]
+fn killed_at_random_a_run_loses_nothing_and_repeats_only_what_was_leased() {
+    let (kills, seed) = (setting("HAUL_TEST_KILLS", 8), seed());
+    card(&format!("kill loop: HAUL_TEST_SEED={seed}"));
+    let lasts_ns: Vec<u64> = (0..kills as i64).map(|n| 600_000_000 + (chance(seed, n, 1) * 1e9) as u64).collect();
+    let server = Server::start(Script::ok().latency(std::time::Duration::from_millis(200)));
+    let jobs = (lasts_ns.iter().sum::<u64>() * 200 / SECOND_NS) as usize;
+    let bench = Bench::with_jobs(&server, jobs);
+    let first = ["run", "--rate", "200/s", "--concurrency", "64"];
+    let mut lives = Vec::new();
+    for (nth, lasts_ns) in lasts_ns.into_iter().enumerate() {
+        // The window may be used up just then. One in six is killed even so.
+        let in_flight = if nth % 6 == 5 { 0 } else { 5 };
+        let args = if lives.is_empty() { &first[..] } else { &["resume"] };
+        lives.push(live(&bench, &server, args, lasts_ns, in_flight));
+    }
+    bench.run(&["resume"]).exits(0);
+
+    let arrivals = server.arrivals();
+    let checked = bench.check(jobs, &arrivals);
+    let resent = resent(&lives, &arrivals);
+    let busy = lives.iter().filter(|life| life.unanswered >= 5).count();
+    let share = share(&processes(&lives), &arrivals, 200.0);
+    let most = max_window(times(&arrivals), SECOND_NS);
+    let leased: Vec<_> = lives.iter().map(|life| life.leases.len()).collect();
+    card(&format!(
+        "kill loop: {kills} kills, {busy} of them with 5 or more unanswered; {jobs} jobs, {} lost, {} double; resent {resent:?} of \
+         leased {leased:?}; most in a second {most} of 200; {:.0} % of what was permitted; median {} ms to the first request",
+        checked.lost,
+        checked.dup,
+        share * 100.0,
+        median_first_ms(&lives, &arrivals),
+    ));
+    assert_eq!((checked.lost, checked.dup, checked.leased), (0, 0, 0));
+    assert_eq!(checked.resent, resent.iter().sum::<usize>() as u64, "the database knows of them all");
+    assert!(resent.iter().zip(&leased).all(|(resent, leased)| resent <= leased && *leased <= 64));
+    assert!(most <= 200, "{most} in a second");
+    assert!(share >= 0.7, "{share}");
+    assert!(busy * 10 >= lives.len() * 8, "a kill that finds nothing in flight shows nothing");
+    assert_eq!(bench.number("SELECT count(*) FROM jobs WHERE error_type IS NOT NULL OR failures > 0"), 0);
+    let rows: Vec<(String, i64)> = bench
+        .rows("SELECT key, attempt FROM attempts AS a JOIN jobs ON id = job_id WHERE a.error_type = 'interrupted'");
+    let noted: HashSet<_> = rows.into_iter().collect();
+    let lost: HashSet<_> = lives.into_iter().flat_map(|life| life.leases).collect();
+    let (known, all) = (noted.len(), lost.len());
+    assert!(noted == lost, "each claim that was lost, and no other, is noted as interrupted: {known} of {all}");
+}
+
+// Seen to fail with the slots of a batch dropped before its commit instead of after it.
+#[test]
+fn at_no_moment_are_more_jobs_leased_than_the_concurrency_allows() {
+    let server = Server::start(Script::ok());
+    let bench = Bench::with_jobs(&server, 3_000);
+    let mut run = bench.start(&["run", "-c", "8", "--durability", "crash"]);
+    let (mut most, mut looks) = (0, 0);
+    while run.runs() {
+        most = most.max(bench.number("SELECT count(*) FROM jobs WHERE run_id IS NOT NULL"));
+        looks += 1;
+    }
+    run.wait().exits(0);
+    card(&format!("leases: at most {most} of 8 in {looks} looks"));
+    assert!(most <= 8, "{most} leased");
+    assert!(most >= 5 && looks >= 50, "the looks saw a run at work: {most} leased at most, {looks} looks");
+}
+
+#[test]
+fn killed_again_while_it_recovers_a_run_loses_nothing_either() {
+    let seed = seed();
+    let server = Server::start(Script::ok().latency(std::time::Duration::from_millis(50)));
+    let bench = Bench::with_jobs(&server, 150);
+    let mut lives = vec![live(&bench, &server, &["run", "--rate", "100/s", "-c", "16"], 500_000_000, 5)];
+    for n in 0..8 {
+        let lasts_ns = 5_000_000 + (chance(seed, n, 2) * 60e6) as u64;
+        lives.push(live(&bench, &server, &["resume"], lasts_ns, 0));
+    }
+    assert!(lives[0].leases.len() >= 5, "the first kill left something to recover");
+    bench.run(&["resume"]).exits(0);
+    let arrivals = server.arrivals();
+    let checked = bench.check(150, &arrivals);
+    let resent = resent(&lives, &arrivals);
+    card(&format!("killed while recovering: HAUL_TEST_SEED={seed}, resent {resent:?}"));
+    assert_eq!((checked.lost, checked.dup, checked.leased), (0, 0, 0));
+    assert!(resent.iter().zip(&lives).all(|(resent, life)| *resent <= life.leases.len() && life.leases.len() <= 16));
+    assert!(max_window(times(&arrivals), SECOND_NS) <= 100);
+}
+
+// Seen to fail with nothing in `spends.sql`.
+#[test]
+fn a_run_restarted_again_and_again_keeps_its_limit_and_uses_it() {
+    let seconds = setting("HAUL_TEST_RESTARTS_S", 8);
+    let server = Server::start(Script::ok());
+    let jobs = 20 * seconds as usize;
+    let bench = Bench::with_jobs(&server, jobs);
+    let mut lives = vec![live(&bench, &server, &["run", "--rate", "20/s"], 350_000_000, 0)];
+    while server.now_ns() < seconds * SECOND_NS {
+        lives.push(live(&bench, &server, &["resume"], 350_000_000, 0));
+    }
+    bench.run(&["resume"]).exits(0);
+    let arrivals = server.arrivals();
+    let most = max_window(times(&arrivals), SECOND_NS);
+    let runs = runs(&bench, &server, &lives);
+    let (of_runs, of_processes) = (share(&runs, &arrivals, 20.0), share(&processes(&lives), &arrivals, 20.0));
+    card(&format!(
+        "restarts: {} in {seconds} s, {} of them came to a run; most in a second {most} of 20; {:.0} % of what was permitted \
+         to the runs, {:.0} % to the processes; median {} ms to the first request",
+        lives.len(),
+        runs.len(),
+        of_runs * 100.0,
+        of_processes * 100.0,
+        median_first_ms(&lives, &arrivals),
+    ));
+    assert!(most <= 20, "{most} in a second");
+    assert!(runs.len() * 2 > lives.len(), "most lives are long enough to see a run");
+    assert!(of_runs >= 0.7, "{of_runs}");
+    let checked = bench.check(jobs, &arrivals);
+    assert_eq!((checked.lost, checked.dup, checked.leased), (0, 0, 0));
+}

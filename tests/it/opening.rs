@@ -215,7 +215,7 @@ fn child(dir: &Path, name: &str) -> Command {
 #[tokio::test]
 #[ignore = "runs in the processes that other tests start"]
 async fn opens_what_it_is_told() {
-    let path = PathBuf::from(std::env::var_os(CHILD).expect("where"));
+    let Some(path) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
     let store = open(&path, true).await.expect("a database");
     is_usable(&store, &std::env::current_dir().expect("a folder").join(path)).await;
 }

@@ -65,6 +65,7 @@ async fn bring_up_to_date(connection: &mut SqliteConnection, path: &Path) -> Res
     if check(path, header)? != (Found::Ours { version: SCHEMA_VERSION }) {
         migrate(&mut tx).await.map_err(|e| failed("bring the schema up to date in", path, e))?;
     }
+    sqlx::query(include_str!("may_write.sql")).execute(&mut *tx).await.map_err(|e| refused(path, e))?;
     tx.commit().await.map_err(|e| failed("bring the schema up to date in", path, e))
 }
 

@@ -59,12 +59,18 @@ impl<T> Queue<T> {
 
     /// Serves the first of those who wait, if his moment has come. To be called until it says when to look again.
     pub fn turn(&mut self, now_us: Micros) -> Turn<T> {
+        self.notice_standstill(now_us);
+        self.serve(now_us).unwrap_or(Turn::Wait(now_us + TICK_US))
+    }
+
+    /// To be called before anything is concluded from the times at which permits were taken: when the process goes on after a
+    /// standstill, an answer may be seen before whoever serves the queue looks at it.
+    fn notice_standstill(&mut self, now_us: Micros) {
         if now_us - self.seen_us > TICK_US + LATE_US {
             // What took its permit before may leave the machine only now.
             self.pacer.stalled(now_us);
         }
         self.seen_us = now_us;
-        self.serve(now_us).unwrap_or(Turn::Wait(now_us + TICK_US))
     }
 
     /// `None`: nobody waits, or something must happen first.
@@ -101,12 +107,14 @@ impl<T> Queue<T> {
 
     /// The head of its response, or an error, was seen. Gives the time from which its permit counts.
     pub fn ended(&mut self, sent: Sent, now_us: Micros) -> Micros {
+        self.notice_standstill(now_us);
         self.pacer.ended(sent, now_us)
     }
 
     /// The server refused a request as one too many: nothing is sent before `until_us`, and where the limit had not been
     /// reached its jitter is doubled. Gives the limits as they are now.
     pub fn refused(&mut self, sent: Sent, until_us: Micros, now_us: Micros) -> Vec<Limit> {
+        self.notice_standstill(now_us);
         self.pacer.refused(sent, now_us);
         self.pacer.pause(until_us);
         self.pacer.limits().to_vec()
@@ -116,5 +124,45 @@ impl<T> Queue<T> {
     pub fn clear(&mut self) -> impl Iterator<Item = T> {
         self.claimed = 0;
         std::mem::take(&mut self.waiting).into_iter().map(|(_, who)| who)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Micros = 1_700_000_000_000_000;
+
+    fn queue(rate: &str) -> Queue<char> {
+        Queue::new(Pacer::new(&[rate.parse().unwrap()], &[], 0, NOW), NOW)
+    }
+
+    fn granted(turn: Turn<char>) -> (char, Sent) {
+        let Turn::Granted(who, sent) = turn else { panic!("{turn:?}") };
+        (who, sent)
+    }
+
+    #[test]
+    fn the_first_to_come_is_the_first_to_send_unless_his_permit_is_void() {
+        let mut queue = queue("20/s");
+        queue.claimed(3);
+        for (void_after_us, who) in [(NOW + 50_000, 'a'), (NOW + 49_000, 'b'), (NOW + 90_000, 'c')] {
+            queue.join(void_after_us, who);
+        }
+        assert_eq!(granted(queue.turn(NOW)).0, 'a');
+        assert_eq!(queue.turn(NOW), Turn::Wait(NOW + TICK_US));
+        assert_eq!(queue.turn(NOW + 40_000), Turn::Wait(NOW + 50_000));
+        assert_eq!(queue.turn(NOW + 50_000), Turn::Void('b'));
+        assert_eq!(granted(queue.turn(NOW + 50_000)).0, 'c');
+    }
+
+    #[test]
+    fn an_answer_seen_before_the_first_look_after_a_standstill_counts_from_its_end() {
+        let mut queue = queue("1/s");
+        queue.join(NOW + 50_000, 'a');
+        let (_, sent) = granted(queue.turn(NOW));
+        let thaw_us = NOW + 60_000_000;
+        assert_eq!(queue.ended(sent, thaw_us + 900), thaw_us + 900);
+        assert_eq!(queue.forecast(thaw_us + 900, 1, 1,), [thaw_us + 900 + 1_000_000]);
     }
 }

@@ -1,9 +1,11 @@
 //! When a request may be sent: the rule of every limit, jointly, and the even pace of the shortest.
 //!
-//! A state machine without I/O, clock or chance: the dispenser of a run and the simulation drive the same one.
+//! A state machine without I/O, clock or chance: the dispenser of a run and the simulation drive the same one,
+//! through the same queue.
 
 mod dispenser;
 mod even;
+mod queue;
 mod ring;
 
 use std::collections::BTreeMap;
@@ -13,6 +15,7 @@ use crate::limit::{Limit, Spend};
 
 pub use dispenser::Dispenser;
 use even::Even;
+pub use queue::{Queue, TICK_US, Turn};
 use ring::{Ahead, Ring};
 
 /// How long after it falls due a permit may be used: a claim's commit and a late timer, with room to spare.

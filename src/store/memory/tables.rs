@@ -95,8 +95,8 @@ pub struct KeptLimit {
 /// All that is stored.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tables {
-    /// By id.
-    pub jobs: BTreeMap<i64, Job>,
+    /// By id. Shared between copies until they differ, so that a copy of all is quickly made and compared.
+    pub jobs: BTreeMap<i64, Arc<Job>>,
     /// Ids by key.
     pub keys: BTreeMap<String, i64>,
     /// By job and number of the claim.
@@ -126,12 +126,12 @@ impl Tables {
     pub(super) fn insert_job(&mut self, id: i64, job: Job) {
         self.keys.insert(job.key.clone(), id);
         *self.counts.entry(shelf(&job)).or_default() += 1;
-        self.jobs.insert(id, job);
+        self.jobs.insert(id, Arc::new(job));
     }
 
     /// Changes a job and keeps the counts true. `None` where there is no such job.
     pub(super) fn change_job(&mut self, id: i64, change: impl FnOnce(&mut Job)) -> Option<()> {
-        let job = self.jobs.get_mut(&id)?;
+        let job = Arc::make_mut(self.jobs.get_mut(&id)?);
         let from = shelf(job);
         change(job);
         let to = shelf(job);

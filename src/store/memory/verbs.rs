@@ -170,7 +170,7 @@ impl Tables {
     }
 
     fn lease(&mut self, run: i64, id: i64, permit_us: Option<Micros>) -> Option<Lease> {
-        let job = self.jobs.get_mut(&id)?;
+        let job = Arc::make_mut(self.jobs.get_mut(&id)?);
         job.attempts += 1;
         job.run = Some(run);
         job.due_at_us = permit_us.unwrap_or(job.due_at_us);

@@ -2,81 +2,98 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use haul::attempt::{ErrorType, Failure, Measured, Verdict};
 use haul::clock::{Micros, SECOND_US};
-use haul::job::{Event, Standing, State, next};
-use haul::limit::Limit;
 use haul::minutes::Minutes;
+use haul::pace::{Pacer, Queue};
 use haul::store::memory::{MemoryStore, Tables};
-use haul::store::{Chunk, Lease, Output, RunOutcome, Store, Want, WriteBack};
+use haul::store::{Chunk, RunOutcome, Store, WriteBack};
 
+use super::flight::{Flight, Stage};
 use super::invariants::{check_recovery, check_step, check_tables};
-use super::permits::{Permits, Plenty};
+use super::nature::{Nature, Without};
+use super::server::Server;
 use crate::random_numbers::Random;
-use crate::store_suite::scene::{limit, new_job, new_run, response, rules};
+use crate::store_suite::scene::{new_job, new_run};
 
-/// Jobs between claim and commit, at most.
-const SLOTS: usize = 6;
-/// Different keys a life may import.
-const KEYS: usize = 24;
+/// An honest server drains everything within this time, however long the server asked to wait, and however wide the jitter
+/// has become.
+const DRAINED_WITHIN_US: Micros = 1_200 * SECOND_US;
 
-/// How far a claimed job has come in the memory of the process.
-#[derive(Debug, Clone)]
-enum Stage {
-    /// Claimed; nothing was sent. Its permit, where it needs one.
-    Held(Option<Micros>),
-    /// The request has left.
-    Sent,
-    /// The response is here, stored or not; it waits for a processor.
-    Ready,
-    /// What became of it waits to be committed.
-    Outcome(Box<WriteBack>),
-}
-
-/// A claimed job.
-#[derive(Debug, Clone)]
-struct Flight {
-    lease: Lease,
-    standing: Standing,
-    stage: Stage,
-    /// A response that is not stored yet.
-    fetched: Option<WriteBack>,
-    /// It is being processed alone.
-    accused: bool,
-}
-
-/// What outlives the process, and what one process has in memory.
+/// What outlives the process, what one process has in memory, and what is only known to who looks on.
 #[derive(Debug)]
 pub(crate) struct World {
-    random: Random,
-    store: MemoryStore,
-    seen: Tables,
-    now_us: Micros,
+    pub(super) random: Random,
+    pub(super) nature: Nature,
+    pub(super) store: MemoryStore,
+    pub(super) server: Server,
+    pub(super) now_us: Micros,
+    pub(super) memory: Memory,
+    pub(super) seen: Tables,
+    pub(super) histories: BTreeMap<i64, History>,
+    /// What was done, in words.
+    pub(crate) log: Vec<String>,
     keys: BTreeSet<String>,
-    /// Good answers the server gave, by job, and how many of them a crash has cost.
-    answered: BTreeMap<i64, u32>,
-    lost: BTreeMap<i64, u32>,
-    // In memory only.
-    run: Option<i64>,
-    flights: BTreeMap<i64, Flight>,
-    permits: Plenty,
     /// Write-backs of leases that are gone, by run, as after a pause of the whole machine. They may arrive at any time.
-    ghosts: Vec<(i64, WriteBack)>,
+    pub(super) ghosts: Vec<(i64, WriteBack)>,
+}
+
+/// What a crash takes away.
+#[derive(Debug)]
+pub(super) struct Memory {
+    pub(super) run: Option<i64>,
+    pub(super) queue: Queue<i64>,
+    /// When the queue is to be looked at.
+    pub(super) look_us: Micros,
+    pub(super) flights: BTreeMap<i64, Flight>,
+    /// Fetched jobs may be waiting.
+    pub(super) fetched: bool,
+    pub(super) idle_until_us: Micros,
+    /// When a claim is to be thought of.
+    pub(super) claim_us: Micros,
+    /// Nothing is claimed any more.
+    pub(super) closing: bool,
+}
+
+/// What is known of a job from outside.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    /// A request was let go, and nothing allows another one: no crash that lost it, and no outcome that asks for a retry.
+    pub(super) sent: bool,
+    /// Good answers, and how many of them a crash has cost.
+    pub(super) good: u32,
+    lost: u32,
+    /// Committed failures that are held against it.
+    pub(super) failures: u32,
+}
+
+impl Memory {
+    fn new() -> Self {
+        Self {
+            run: None,
+            queue: Queue::new(Pacer::new(&[], &[], 0, 0), 0),
+            look_us: Micros::MAX,
+            flights: BTreeMap::new(),
+            fetched: true,
+            idle_until_us: 0,
+            claim_us: 0,
+            closing: false,
+        }
+    }
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(random: Random, nature: Nature) -> Self {
         Self {
-            random: Random::new(seed),
+            random,
+            nature,
             store: MemoryStore::default(),
-            seen: Tables::default(),
+            server: Server::default(),
             now_us: 1_000_000 * SECOND_US,
+            memory: Memory::new(),
+            seen: Tables::default(),
+            histories: BTreeMap::new(),
+            log: Vec::new(),
             keys: BTreeSet::new(),
-            answered: BTreeMap::new(),
-            lost: BTreeMap::new(),
-            run: None,
-            flights: BTreeMap::new(),
-            permits: Plenty,
             ghosts: Vec::new(),
         }
     }
@@ -85,70 +102,69 @@ impl World {
         &self.seen
     }
 
-    /// Does one thing, looks whether all is well, and says in words what was done.
-    pub(crate) async fn step(&mut self) -> String {
-        let said = match (self.run, self.random.below(100)) {
-            (None, 0..40) => self.start().await,
-            (Some(run), 0..20) => self.claim(run).await,
-            (Some(_), 20..35) => self.send(),
-            (Some(_), 35..50) => self.answer(),
-            (Some(run), 50..65) => self.process(run).await,
-            (Some(run), 65..80) => self.commit(run).await,
-            (Some(run), 80..84) => self.release(run).await,
-            (Some(run), 84..86) => self.stop(run).await,
-            (Some(_), 86..89) => self.crash("crashed"),
-            (Some(_), 89..90) => self.pause().await,
-            (_, 90..93) => self.haunt().await,
-            (_, 93..96) => self.import().await,
-            _ => self.wait(),
-        };
-        self.look();
-        said
+    pub(crate) fn arrivals(&self) -> &[(Micros, i64)] {
+        self.server.arrivals()
     }
 
-    /// Lives on without new jobs and accidents until all is done.
+    /// Does one thing.
+    pub(crate) async fn step(&mut self) {
+        let said = match (self.memory.run, self.random.below(100)) {
+            (None, 0..60) => self.start().await,
+            (Some(_), 0..30) => self.work_on().await,
+            (Some(_), 30..40) => self.drift().await,
+            (Some(run), 40..48) => self.claim(run).await,
+            (Some(_), 48..60) => self.land().await,
+            (Some(run), 60..70) => self.process(run).await,
+            (Some(run), 70..79) => self.commit(run).await,
+            (Some(run), 79..82) => self.release(run).await,
+            (Some(_), 82..85) => self.stand_still(),
+            (Some(_), 85..89) => self.crash("crashed"),
+            (Some(run), 89..91) => self.stop(run).await,
+            (Some(_), 91..95) => self.haunt().await,
+            (_, 95..100) => self.import(12).await,
+            _ => self.wait(),
+        };
+        self.log.push(said);
+    }
+
+    /// Lives on with an honest server and without new jobs and accidents until all is done.
     pub(crate) async fn run_out(&mut self) {
-        for _ in 0..2_000 {
-            let Some(run) = self.run else {
-                self.start().await;
-                self.look();
-                continue;
-            };
-            if self.flights.is_empty() && self.store.next_due().await.expect("next due").is_none() {
-                assert!(self.seen.jobs.values().all(|job| job.standing.state.is_final()), "jobs nobody ends");
-                return;
+        self.nature = self.nature.clone().honest();
+        let until_us = self.now_us + DRAINED_WITHIN_US;
+        loop {
+            if self.memory.run.is_none() {
+                if self.seen.jobs.values().all(|job| job.standing.state.is_final()) {
+                    return;
+                }
+                let said = self.start().await;
+                self.log.push(said);
             }
-            self.now_us += SECOND_US / 2;
-            self.claim(run).await;
-            self.look();
-            self.send();
-            self.answer();
-            self.process(run).await;
-            if self.run.is_some() {
-                self.commit(run).await;
-            }
-            self.look();
+            assert!(self.now_us < until_us, "it never ends: {:?}", self.memory.flights);
+            self.pass(SECOND_US, true).await;
         }
-        panic!("it never ends: {:?}", self.flights);
     }
 
     /// Everything that must hold now.
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         let now = self.store.inspect();
-        check_tables(&now, SLOTS);
+        check_tables(&now, self.nature.slots);
         check_step(&self.seen, &now);
         assert!(now.keys.keys().eq(self.keys.iter()), "jobs and imported keys");
-        if let Some(run) = self.run {
+        for (id, job) in &now.jobs {
+            let counted = self.histories.get(id).map_or(0, |history| history.failures);
+            assert_eq!(job.standing.failures, counted, "job {id}: what is held against it");
+        }
+        if let Some(run) = self.memory.run {
             let held = now.jobs.iter().filter(|(_, job)| job.run.is_some());
             let held: Vec<_> = held.map(|(id, job)| (*id, job.run, job.attempts)).collect();
-            let flying = self.flights.iter().map(|(id, flight)| (*id, Some(run), flight.lease.attempt));
+            let flying = self.memory.flights.iter().map(|(id, flight)| (*id, Some(run), flight.lease.attempt));
             assert_eq!(held, flying.collect::<Vec<_>>(), "leases and what flies");
         }
         self.seen = now;
     }
 
-    async fn import(&mut self) -> String {
-        let keys: BTreeSet<_> = (0..8).map(|_| format!("key {}", self.random.below(KEYS))).collect();
+    pub(crate) async fn import(&mut self, most: usize) -> String {
+        let keys: BTreeSet<_> = (0..most).map(|_| format!("key {}", self.random.below(self.nature.keys))).collect();
         let new = keys.difference(&self.keys).count() as u64;
         let jobs = keys.iter().zip(1..).map(|(key, line)| new_job(key, line)).collect();
         let import = self.store.begin_import("-", self.now_us).await.expect("begin an import");
@@ -156,183 +172,84 @@ impl World {
         let done = self.store.import(import, &chunk, self.now_us).await.expect("import");
         assert_eq!((done.added, done.rejected), (new, 0));
         self.keys.extend(keys);
+        // The run sees that something has changed.
+        (self.memory.idle_until_us, self.memory.fetched, self.memory.claim_us) = (0, true, self.now_us);
+        self.look();
         format!("imported {new} new jobs")
     }
 
-    async fn start(&mut self) -> String {
-        let found = self.store.recover(&new_run(&limits()), self.now_us).await.expect("recover");
+    pub(crate) async fn start(&mut self) -> String {
+        let before = self.store.inspect();
+        let mut found = self.store.recover(&new_run(&self.nature.limits), self.now_us).await.expect("recover");
         check_recovery(&self.seen, &self.store.inspect());
-        self.permits.begin(&found, self.now_us);
-        self.run = Some(found.run);
+        match self.nature.without {
+            Without::Spends => found.spends.clear(),
+            Without::MovedPermits => found.spends = spends_of(&before),
+            Without::Pauses => found.limits.iter_mut().for_each(|(_, paused_until_us)| *paused_until_us = 0),
+            _ => {}
+        }
+        let (limits, pauses): (Vec<_>, Vec<_>) = found.limits.into_iter().unzip();
+        let paused_until_us = pauses.into_iter().max().unwrap_or(0);
+        let pacer = Pacer::new(&limits, &found.spends, paused_until_us, self.now_us);
+        let queue = Queue::new(pacer, self.now_us);
+        let (look_us, claim_us) = (self.now_us, self.now_us);
+        self.memory = Memory { run: Some(found.run), queue, look_us, claim_us, ..Memory::new() };
+        self.look();
         let poison = if found.poisoned > 0 { ", poison" } else { "" };
         format!("run {} begins; {} interrupted{poison}", found.run, found.interrupted)
     }
 
-    async fn claim(&mut self, run: i64) -> String {
-        let slots = SLOTS - self.flights.len();
-        let permits = self.permits.take(self.random.below(slots + 1), self.now_us);
-        let want = Want { slots, requests: permits.len() };
-        let leases = self.store.claim(run, &want, &permits, self.now_us).await.expect("claim");
-        assert!(leases.len() <= slots, "more than there are slots for");
-        let mut unused = permits.iter().copied();
-        for lease in &leases {
-            let permit = (lease.standing.state == State::Pending).then(|| unused.next().expect("a permit a request"));
-            let stage = if permit.is_some() { Stage::Held(permit) } else { Stage::Ready };
-            assert_eq!(permit.is_none(), lease.response.is_some());
-            let was = &self.seen.jobs[&lease.job];
-            assert!(was.due_at_us <= self.now_us, "job {} is claimed too soon", lease.job);
-            assert_eq!(lease.attempt, was.attempts + 1, "job {}: its fence", lease.job);
-            let flight =
-                Flight { lease: lease.clone(), standing: lease.standing, stage, fetched: None, accused: false };
-            assert!(self.flights.insert(lease.job, flight).is_none(), "handed out twice");
-        }
-        self.permits.give_back(&unused.collect::<Vec<_>>());
-        let suspects = if leases.iter().any(|lease| lease.suspect) { ", a suspect among them" } else { "" };
-        format!("claimed {} of {slots}{suspects}", leases.len())
-    }
-
-    /// A flight of which this is true.
-    fn pick(&mut self, which: impl Fn(&Flight) -> bool) -> Option<i64> {
-        let mut found: Vec<_> = self.flights.iter().filter(|(_, flight)| which(flight)).map(|(id, _)| *id).collect();
-        (!found.is_empty()).then(|| found.swap_remove(self.random.below(found.len())))
-    }
-
-    fn send(&mut self) -> String {
-        let Some(id) = self.pick(|flight| matches!(flight.stage, Stage::Held(_))) else { return "no send".into() };
-        let flight = self.flights.get_mut(&id).expect("just picked");
-        let Stage::Held(Some(permit)) = flight.stage else { panic!("job {id} needs a permit") };
-        let job = &self.seen.jobs[&id];
-        assert_eq!(job.standing.state, State::Pending, "job {id} is sent although its response is stored");
-        for limit in limits() {
-            // After a recovery only permits that are long void may be gone, and those of a dead run are never used.
-            assert!(self.seen.spends.contains_key(&(limit.name, permit)), "a permit that was not written down");
-        }
-        flight.stage = Stage::Sent;
-        format!("sent job {id}")
-    }
-
-    fn answer(&mut self) -> String {
-        let Some(id) = self.pick(|flight| matches!(flight.stage, Stage::Sent)) else { return "no answer".into() };
-        let (chance, later_us) = (self.random.below(100), self.random.below(5_000_000) as Micros);
-        let flight = self.flights.get_mut(&id).expect("just picked");
-        let verdict = match chance {
-            0..70 => {
-                let good = self.answered.entry(id).or_default();
-                *good += 1;
-                let lost = self.lost.get(&id).copied().unwrap_or(0);
-                assert!(*good <= lost + 1, "job {id} was answered {good} times, {lost} of them lost");
-                let back = write_back(flight, &Event::Fetched, self.now_us);
-                let back = WriteBack { response: Some(response(b"{}")), ..back };
-                // A suspect's response is durable before its processor sees it.
-                let first = flight.lease.suspect || chance < 25;
-                flight.standing = back.next.standing;
-                flight.stage = if first { Stage::Outcome(Box::new(back.clone())) } else { Stage::Ready };
-                flight.fetched = (!first).then_some(back);
-                return format!("answered job {id}{}", if first { ", kept" } else { "" });
-            }
-            70..85 => Verdict::Transient,
-            85..90 => Verdict::Permanent,
-            _ => Verdict::Throttled,
-        };
-        let not_before_us = (verdict == Verdict::Throttled).then_some(self.now_us + later_us);
-        let failure = Failure { not_before_us, ..Failure::new(ErrorType::status(503), verdict, "not now") };
-        flight.stage = Stage::Outcome(Box::new(write_back(flight, &Event::FetchFailed(failure), self.now_us)));
-        format!("{} job {id}", if verdict == Verdict::Throttled { "throttled" } else { "refused" })
-    }
-
-    async fn process(&mut self, run: i64) -> String {
-        // Suspects one at a time, before anything else.
-        if self.flights.values().any(|flight| flight.accused) {
-            return "a suspect is being processed".into();
-        }
-        let suspect = self.pick(|flight| flight.lease.suspect && matches!(flight.stage, Stage::Ready));
-        let ready = suspect.or_else(|| self.pick(|flight| matches!(flight.stage, Stage::Ready)));
-        let Some(id) = ready else { return "nothing to process".into() };
-        let chance = self.random.below(100);
-        let flight = self.flights.get_mut(&id).expect("just picked");
-        if flight.lease.suspect {
-            assert!(self.store.accuse(run, id, flight.lease.attempt).await.expect("accuse"), "job {id} is held");
-            assert_eq!(self.seen.jobs[&id].standing.state, State::Fetched, "a suspect whose response is not stored");
-            flight.accused = true;
-        }
-        if flight.lease.key.ends_with('7') {
-            return self.crash("crashed by what it processed");
-        }
-        let failure = |verdict| Failure::new(ErrorType::PROCESS_ERROR, verdict, "does not fit");
-        let event = match chance {
-            0..80 => Event::Processed,
-            80..90 => Event::ProcessFailed(failure(Verdict::Transient)),
-            _ => Event::ProcessFailed(failure(Verdict::Permanent)),
-        };
-        let output = Output { json: chance.to_string(), processor: "none".into() };
-        let output = (event == Event::Processed).then_some(output);
-        let response = flight.fetched.take().and_then(|fetched| fetched.response);
-        let back = WriteBack { output, response, ..write_back(flight, &event, self.now_us) };
-        flight.stage = Stage::Outcome(Box::new(back));
-        format!("processed job {id}")
-    }
-
-    async fn commit(&mut self, run: i64) -> String {
-        let mut outcomes: Vec<_> = self.flights.values().filter_map(outcome).collect();
-        let batch = self.random.some_of(&mut outcomes);
-        let done = self.store.commit(run, &batch, &Minutes::default(), self.now_us).await.expect("commit");
-        assert_eq!(done.stale, [0; 0], "a live run writes nothing stale");
-        for back in &batch {
-            if back.next.keep_lease {
-                self.flights.get_mut(&back.job).expect("it flies").stage = Stage::Ready;
-            } else {
-                self.flights.remove(&back.job);
-            }
-        }
-        format!("committed {} of {}", batch.len(), batch.len() + outcomes.len())
-    }
-
-    async fn release(&mut self, run: i64) -> String {
-        let held = self.flights.values().filter_map(|flight| match flight.stage {
-            Stage::Held(Some(permit)) => Some((flight.lease.job, flight.lease.attempt, permit)),
-            _ => None,
-        });
-        let mut held: Vec<_> = held.collect();
-        let back = self.random.some_of(&mut held);
-        let leases: Vec<_> = back.iter().map(|(job, attempt, _)| (*job, *attempt)).collect();
-        let permits: Vec<_> = back.iter().map(|(.., permit)| *permit).collect();
-        self.store.release(run, &leases, &permits).await.expect("release");
-        self.permits.give_back(&permits);
-        let gone: Vec<_> = leases.iter().filter_map(|(job, _)| self.flights.remove(job)).collect();
-        self.ghosts.extend(gone.iter().map(|flight| (run, write_back(flight, &Event::Fetched, self.now_us))));
-        format!("released {}", leases.len())
-    }
-
-    /// Ends without waiting for what flies: its leases are left to the next recovery.
+    /// Ends in good order: what waits is not sent, what was sent lands and is committed, leases and permits are given back.
     async fn stop(&mut self, run: i64) -> String {
-        self.release(run).await;
-        self.commit(run).await;
-        self.store.end(run, RunOutcome::Interrupted, self.now_us).await.expect("end");
-        self.crash("stopped")
+        self.memory.closing = true;
+        for job in self.memory.queue.clear() {
+            self.memory.flights.get_mut(&job).expect("it waits").stage = Stage::Unsent;
+        }
+        let until_us = self.now_us + 60 * SECOND_US;
+        while !self.memory.flights.is_empty() {
+            self.pass(SECOND_US / 10, true).await;
+            if self.memory.run.is_none() {
+                return "crashed while it stopped".into();
+            }
+            assert!(self.now_us < until_us, "what flies does not land: {:?}", self.memory.flights);
+        }
+        self.end(run, RunOutcome::Interrupted).await;
+        assert!(self.seen.jobs.values().all(|job| job.run.is_none()), "a lease was not given back");
+        "stopped".into()
     }
 
-    /// All that is in memory is gone, wherever it was.
-    fn crash(&mut self, how: &str) -> String {
-        assert!(self.flights.len() <= SLOTS, "more would be sent again than there are slots");
-        for flight in self.flights.values() {
-            let unstored = flight.fetched.is_some() || outcome(flight).is_some_and(|back| back.response.is_some());
-            if unstored {
-                *self.lost.entry(flight.lease.job).or_default() += 1;
-            }
+    pub(super) async fn end(&mut self, run: i64, outcome: RunOutcome) {
+        self.store.end(run, outcome, self.now_us).await.expect("end");
+        self.memory = Memory::new();
+        self.look();
+    }
+
+    /// All that is in memory is gone, wherever it was, and so is what had not left the machine.
+    pub(super) fn crash(&mut self, how: &str) -> String {
+        let Memory { run, flights, .. } = std::mem::replace(&mut self.memory, Memory::new());
+        assert!(flights.len() <= self.nature.slots, "more would be sent again than there are slots");
+        for flight in flights.values() {
+            let history = self.histories.entry(flight.lease.job).or_default();
+            history.sent = false;
+            history.lost += u32::from(flight.holds_unstored());
+            self.ghosts.extend(run.zip(flight.outcome().cloned()));
         }
-        if let Some(run) = self.run.take() {
-            self.ghosts.extend(self.flights.values().filter_map(outcome).map(|back| (run, back)));
-        }
-        self.flights.clear();
         how.to_owned()
+    }
+
+    /// The server gives a good answer to this job: the first, or one that makes up for what a crash has cost.
+    pub(super) fn note_good(&mut self, job: i64) {
+        let history = self.histories.entry(job).or_default();
+        history.good += 1;
+        assert!(history.good <= history.lost + 1, "job {job} was answered too often: {history:?}");
     }
 
     /// Somebody who lost his leases, and has not noticed, does all that he believes he may.
     async fn haunt(&mut self) -> String {
-        if self.run.is_none() {
-            return "no ghosts yet".into(); // before the recovery a dead run's leases are its own
-        }
         let ghosts = self.random.some_of(&mut self.ghosts);
+        if self.nature.without == Without::Fence {
+            return self.haunt_unhindered(ghosts).await;
+        }
         let before = self.store.inspect();
         for (run, back) in &ghosts {
             let batch = std::slice::from_ref(back);
@@ -345,33 +262,34 @@ impl World {
         format!("{} ghosts", ghosts.len())
     }
 
-    async fn pause(&mut self) -> String {
-        let until_us = self.now_us + self.random.below(9) as Micros * SECOND_US;
-        self.store.pause_limit(&limits()[0], until_us).await.expect("pause");
-        format!("paused until {until_us}")
+    /// As if there were no fence: a lease that is held now is taken for the one the ghost held.
+    async fn haunt_unhindered(&mut self, ghosts: Vec<(i64, WriteBack)>) -> String {
+        for (gone, back) in ghosts {
+            let job = &self.seen.jobs[&back.job];
+            let Some(run) = job.run else {
+                self.ghosts.push((gone, back));
+                continue;
+            };
+            let back = WriteBack { attempt: job.attempts, ..back };
+            self.store.commit(run, &[back], &Minutes::default(), self.now_us).await.expect("commit");
+        }
+        self.look();
+        "ghosts, unhindered".into()
     }
 
+    /// While nobody runs.
     fn wait(&mut self) -> String {
-        self.now_us += self.random.below(2_000_000) as Micros;
+        let span_us = if self.random.percent(80) { self.nature.time_of(2) } else { 3 * SECOND_US };
+        self.now_us += self.random.below(span_us as usize) as Micros;
         "waited".into()
     }
 }
 
-fn limits() -> [Limit; 2] {
-    [limit("20/s", 20, SECOND_US), limit("600/m", 600, 60 * SECOND_US)]
-}
-
-fn outcome(flight: &Flight) -> Option<WriteBack> {
-    match &flight.stage {
-        Stage::Outcome(back) => Some(WriteBack::clone(back)),
-        _ => None,
-    }
-}
-
-/// What is written back when this happens to a job that flies.
-fn write_back(flight: &Flight, event: &Event, now_us: Micros) -> WriteBack {
-    let Lease { job, attempt, .. } = flight.lease;
-    let next = next(flight.standing, event, &rules(), job, attempt, now_us);
-    let measured = Measured { started_at_us: Some(now_us), ..Measured::default() };
-    WriteBack { job, attempt, next, measured, ..WriteBack::default() }
+fn spends_of(tables: &Tables) -> Vec<haul::limit::Spend> {
+    let spend = |((limit, until_us), permits): (&(String, Micros), &u32)| haul::limit::Spend {
+        limit: limit.clone(),
+        until_us: *until_us,
+        permits: *permits,
+    };
+    tables.spends.iter().map(spend).collect()
 }

@@ -27,9 +27,9 @@ pub struct Situation<'a> {
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Plan {
+pub enum Plan<C = Want> {
     /// Claim, now.
-    Claim(Want),
+    Claim(C),
     /// Nothing before this time, unless something happens: a slot comes free, jobs are added, the run is stopped.
     Wait(Micros),
 }

@@ -1,20 +1,20 @@
-//! The one task that writes outcomes: a group commit at a time, the next as soon as the last is done.
+//! The one place that writes outcomes: a group commit at a time, the next as soon as the last is done.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, OwnedRwLockWriteGuard, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, oneshot};
 
 use crate::attempt::Measured;
-use crate::clock::{Clock, Micros};
+use crate::clock::Micros;
 use crate::job::{self, Event, RetryRules, Standing};
 use crate::minutes::Minutes;
 use crate::progress::{OnEvent, RunEvent, Tally};
 use crate::response::Response;
-use crate::store::{Output, Store, StoreError, WriteBack};
+use crate::store::{Committed, Lease, Output, Store, StoreError, Want, WriteBack};
 
 /// Most outcomes of one commit.
-const MOST: usize = 1_000;
+pub const MOST: usize = 1_000;
 
 /// A place among the jobs between claim and commit, and the memory of its response. Dropped after the commit, never before:
 /// this is what bounds the requests that a crash repeats.
@@ -70,7 +70,7 @@ pub struct Report {
     pub late_permit: Option<(Micros, Micros)>,
 }
 
-/// Writes outcomes for one run.
+/// Writes outcomes for one run, and counts them.
 pub struct Committer<S> {
     /// Where to.
     pub store: Arc<S>,
@@ -78,12 +78,19 @@ pub struct Committer<S> {
     pub run: i64,
     /// What decides between another try and giving up.
     pub rules: RetryRules,
-    /// Now.
-    pub clock: Clock,
-    /// Told when places have come free.
-    pub freed: Arc<Notify>,
     /// Whom to tell.
     pub on_event: Arc<OnEvent>,
+    /// What was done so far.
+    pub tally: Tally,
+}
+
+/// What to claim in the same transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Claim {
+    /// How much.
+    pub want: Want,
+    /// When the permits of the requests are void.
+    pub permits_us: Vec<Micros>,
 }
 
 /// One transaction's worth.
@@ -98,21 +105,54 @@ struct Batch {
     slots: Vec<Slot>,
 }
 
+impl Outcome {
+    /// It gives its place back once it is durable.
+    #[must_use]
+    pub fn frees(&self) -> bool {
+        !matches!(self, Self::Fetched(..))
+    }
+}
+
 impl<S: Store> Committer<S> {
-    /// Commits until nobody is left who could send, and gives what was done.
+    /// Makes these outcomes durable, then frees their places; and claims, where told to, in the same transaction.
     ///
     /// # Errors
     /// Where the store fails. The jobs of that batch stay leased, and go on at the next run.
-    pub async fn serve(self, mut outcomes: mpsc::Receiver<Outcome>) -> Result<Tally, StoreError> {
-        let mut tally = Tally::default();
-        let mut received = Vec::with_capacity(MOST);
-        while outcomes.recv_many(&mut received, MOST).await > 0 {
-            let now_us = self.clock.now_us();
-            let batch = self.batch(received.drain(..), now_us);
-            self.write(batch, &mut tally, now_us).await?;
-            (self.on_event)(&RunEvent::Committed(&tally));
+    pub async fn turn(
+        &mut self,
+        received: &mut Vec<Outcome>,
+        claim: Option<&Claim>,
+        now_us: Micros,
+    ) -> Result<Vec<Lease>, StoreError> {
+        let batch = self.batch(received.drain(..), now_us);
+        if !batch.unsent.is_empty() {
+            self.store.release(self.run, &batch.unsent, &batch.permits).await?;
+            self.tally.released += batch.unsent.len() as u64;
         }
-        Ok(tally)
+        let (store, writes, minutes) = (&self.store, &batch.writes, &batch.minutes);
+        let (committed, leases) = match claim {
+            Some(Claim { want, permits_us }) if writes.is_empty() => {
+                (Committed::default(), store.claim(self.run, want, permits_us, now_us).await?)
+            }
+            Some(Claim { want, permits_us }) => {
+                store.exchange(self.run, writes, minutes, want, permits_us, now_us).await?
+            }
+            None if writes.is_empty() => (Committed::default(), Vec::new()),
+            None => (store.commit(self.run, writes, minutes, now_us).await?, Vec::new()),
+        };
+        self.tally.stale += committed.stale.len() as u64;
+        for (at, event) in batch.ended.iter().filter(|(at, _)| !committed.stale.contains(at)) {
+            self.tally.add(event, &writes[*at].next, &writes[*at].measured);
+        }
+        for told in batch.stored {
+            // Who asked may have left with the run.
+            let _ = told.send(());
+        }
+        drop(batch.slots);
+        if !batch.ended.is_empty() {
+            (self.on_event)(&RunEvent::Committed(&self.tally));
+        }
+        Ok(leases)
     }
 
     /// A response and a result of the same claim are written once, straight to the final state.
@@ -160,27 +200,5 @@ impl<S: Store> Committer<S> {
         let Report { job, attempt, standing, event, measured, response, output, late_permit } = report;
         let next = job::next(standing, &event, &self.rules, job, attempt, now_us);
         (WriteBack { job, attempt, next, measured, response, output, late_permit }, event)
-    }
-
-    async fn write(&self, batch: Batch, tally: &mut Tally, now_us: Micros) -> Result<(), StoreError> {
-        if !batch.writes.is_empty() {
-            let committed = self.store.commit(self.run, &batch.writes, &batch.minutes, now_us).await?;
-            tally.stale += committed.stale.len() as u64;
-            for (at, event) in batch.ended.iter().filter(|(at, _)| !committed.stale.contains(at)) {
-                let write = &batch.writes[*at];
-                tally.add(event, &write.next, &write.measured);
-            }
-        }
-        if !batch.unsent.is_empty() {
-            self.store.release(self.run, &batch.unsent, &batch.permits).await?;
-            tally.released += batch.unsent.len() as u64;
-        }
-        for told in batch.stored {
-            // Who asked may have left with the run.
-            let _ = told.send(());
-        }
-        drop(batch.slots);
-        self.freed.notify_one();
-        Ok(())
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, RwLock, Semaphore, mpsc};
+use tokio::sync::{RwLock, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::claim::{self, Plan, Situation};
 use crate::clock::{Clock, Micros, SECOND_US, micros};
-use crate::commit::{Committer, Slot};
+use crate::commit::{self, Claim, Committer, Outcome, Slot};
 use crate::fetch::Fetcher;
 use crate::job::{RetryRules, State};
 use crate::pace::{Dispenser, Pacer, void_after};
@@ -20,7 +20,7 @@ use crate::progress::{OnEvent, RunEvent, Tally};
 use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, Want};
+use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError};
 use journey::Context;
 
 /// The database is looked at this often for what other processes did.
@@ -123,13 +123,14 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
 /// A run under way.
 struct Drain<S> {
     context: Arc<Context<S>>,
-    run: i64,
     stop: Stop,
     clock: Clock,
     slots: Arc<Semaphore>,
-    freed: Arc<Notify>,
     journeys: JoinSet<()>,
-    committer: JoinHandle<Result<Tally, StoreError>>,
+    committer: Committer<S>,
+    outcomes: mpsc::Receiver<Outcome>,
+    /// Outcomes that are not durable yet.
+    received: Vec<Outcome>,
     server: JoinHandle<()>,
     /// No claim after this.
     ends_us: Micros,
@@ -152,7 +153,7 @@ impl<S: Store> Drain<S> {
         let serving = dispenser.clone();
         let server = tokio::spawn(async move { serving.serve().await });
         let (report, outcomes) = mpsc::channel(2 * concurrency.max(1));
-        let (freed, on_event) = (Arc::new(Notify::new()), Arc::new(run.on_event));
+        let on_event = Arc::new(run.on_event);
         let rules = RetryRules {
             max_attempts: settings.max_attempts,
             backoff: settings.backoff,
@@ -162,9 +163,8 @@ impl<S: Store> Drain<S> {
             store: store.clone(),
             run: recovered.run,
             rules,
-            clock,
-            freed: freed.clone(),
             on_event: on_event.clone(),
+            tally: Tally::default(),
         };
         let context = Context {
             store,
@@ -185,13 +185,13 @@ impl<S: Store> Drain<S> {
         };
         Ok(Self {
             context: Arc::new(context),
-            run: recovered.run,
             stop,
             clock,
             slots: Arc::new(Semaphore::new(concurrency)),
-            freed,
             journeys: JoinSet::new(),
-            committer: tokio::spawn(committer.serve(outcomes)),
+            committer,
+            outcomes,
+            received: Vec::with_capacity(commit::MOST),
             server,
             ends_us: run.lasts.map_or(Micros::MAX, |lasts| now_us.saturating_add(micros(lasts))),
             fetched: true,
@@ -210,7 +210,7 @@ impl<S: Store> Drain<S> {
         self.context.left.load(Ordering::Relaxed)
     }
 
-    /// Claims until nothing is left, or it is stopped.
+    /// Commits and claims until nothing is left, or it is stopped.
     async fn claim_until_done(&mut self) -> Result<RunOutcome, RunError> {
         loop {
             while let Some(ended) = self.journeys.try_join_next() {
@@ -225,54 +225,72 @@ impl<S: Store> Drain<S> {
             if now_us >= self.ends_us || begun || self.looked_and_told_to_stop(now_us).await? {
                 return Ok(RunOutcome::Stopped);
             }
-            let wait_until_us = match self.plan(now_us) {
-                Plan::Claim(want) => {
-                    if self.claim(want).await? {
+            self.receive();
+            match self.plan(now_us) {
+                Plan::Claim(claim) => {
+                    if self.turn(Some(claim)).await? {
                         return Ok(RunOutcome::Drained);
                     }
-                    continue;
+                }
+                Plan::Wait(_) if !self.received.is_empty() => {
+                    self.turn(None).await?;
+                    self.idle_until_us = 0; // a retry may have been scheduled
                 }
                 // A permit may be a day away when the last job is done.
                 Plan::Wait(_) if self.in_flight() == 0 && self.context.store.next_due().await?.is_none() => {
                     return Ok(RunOutcome::Drained);
                 }
-                Plan::Wait(until_us) => until_us.min(self.look_us).min(self.ends_us),
-            };
-            tokio::select! {
-                () = self.freed.notified() => self.idle_until_us = 0, // a retry may have been scheduled
-                () = self.stop.reached(Phase::Drain) => {}
-                () = self.clock.sleep_until_us(wait_until_us) => {}
-                // The committer has given up; why, is read when the run lands.
-                () = self.context.report.closed() => return Ok(RunOutcome::Error),
+                Plan::Wait(until_us) => self.wait(until_us.min(self.look_us).min(self.ends_us)).await,
             }
         }
     }
 
-    fn plan(&self, now_us: Micros) -> Plan {
+    /// Takes what has come in, without waiting.
+    fn receive(&mut self) {
+        while self.received.len() < commit::MOST
+            && let Ok(outcome) = self.outcomes.try_recv()
+        {
+            self.received.push(outcome);
+        }
+    }
+
+    /// Waits until then, or until something happens. Receiving loses nothing when it is dropped.
+    async fn wait(&mut self, until_us: Micros) {
+        tokio::select! {
+            _ = self.outcomes.recv_many(&mut self.received, commit::MOST) => {}
+            () = self.stop.reached(Phase::Drain) => {}
+            () = self.clock.sleep_until_us(until_us) => {}
+        }
+    }
+
+    /// What to claim together with the outcomes that have come in: the places they free count as free.
+    fn plan(&self, now_us: Micros) -> Plan<Claim> {
         let dispenser = &self.context.dispenser;
-        let free = self.slots.available_permits().min(usize::try_from(self.left()).unwrap_or(usize::MAX));
+        let freed = self.received.iter().filter(|outcome| outcome.frees()).count();
+        let free = (self.slots.available_permits() + freed).min(usize::try_from(self.left()).unwrap_or(usize::MAX));
         let due_us = (!dispenser.is_unlimited() && free > 0)
             .then(|| dispenser.forecast(claim::HORIZON_US, free.min(claim::MOST)));
         let situation =
             Situation { free, due_us: due_us.as_deref(), fetched: self.fetched, idle_until_us: self.idle_until_us };
-        claim::plan(&situation, now_us)
+        match claim::plan(&situation, now_us) {
+            Plan::Wait(until_us) => Plan::Wait(until_us),
+            Plan::Claim(want) => {
+                let permits_us = due_us.unwrap_or_default().into_iter().take(want.requests).map(void_after).collect();
+                Plan::Claim(Claim { want, permits_us })
+            }
+        }
     }
 
-    /// Claims and starts what it gets; `true` = nothing is left to do, and nothing flies.
-    async fn claim(&mut self, mut want: Want) -> Result<bool, RunError> {
-        let in_flight = self.in_flight(); // before the look: what lands in between may schedule a retry
-        let dispenser = &self.context.dispenser;
-        let mut permits_us = Vec::new();
-        if !dispenser.is_unlimited() {
-            permits_us = dispenser.forecast(claim::HORIZON_US, want.requests).into_iter().map(void_after).collect();
-            want.requests = permits_us.len();
-        }
-        let leases = self.context.store.claim(self.run, &want, &permits_us, self.clock.now_us()).await?;
+    /// Commits what has come in, claims, and starts what it gets; `true` = nothing is left to do, and nothing flies.
+    async fn turn(&mut self, claim: Option<Claim>) -> Result<bool, RunError> {
+        let leases = self.committer.turn(&mut self.received, claim.as_ref(), self.clock.now_us()).await?;
+        let Some(Claim { want, .. }) = claim else { return Ok(false) };
         self.fetched = leases.iter().any(|lease| lease.standing.state == State::Fetched);
         let asking = leases.iter().filter(|lease| lease.standing.state == State::Pending).count();
+        self.idle_until_us = 0;
         if asking < want.requests && leases.len() < want.slots {
             match self.context.store.next_due().await? {
-                None if in_flight == 0 && leases.is_empty() => return Ok(true),
+                None if self.in_flight() == 0 && leases.is_empty() => return Ok(true),
                 next => self.idle_until_us = next.unwrap_or(Micros::MAX),
             }
         }
@@ -297,7 +315,7 @@ impl<S: Store> Drain<S> {
         if beat.is_some() {
             self.beat_us = now_us + BEAT_US;
         }
-        let look = self.context.store.look(self.run, beat).await?;
+        let look = self.context.store.look(self.committer.run, beat).await?;
         if look.changed {
             self.idle_until_us = 0;
             self.fetched = true;
@@ -307,35 +325,51 @@ impl<S: Store> Drain<S> {
 
     /// Lets what flies land, for as long as the grace lasts, and commits it.
     async fn land(mut self, ended: Result<RunOutcome, RunError>) -> Result<Landed, RunError> {
-        self.context.dispenser.close();
-        let until_us = self.clock.now_us() + micros(self.context.settings.grace());
+        let context = self.context.clone();
+        context.dispenser.close();
+        let until_us = self.clock.now_us() + micros(context.settings.grace());
         if self.in_flight() > 0 {
-            (self.context.on_event)(&RunEvent::Draining { in_flight: self.in_flight(), until_us });
+            (context.on_event)(&RunEvent::Draining { in_flight: self.in_flight(), until_us });
         }
-        if !matches!(ended, Ok(RunOutcome::Drained | RunOutcome::Stopped | RunOutcome::Interrupted)) {
+        if ended.is_err() {
             self.stop.leave(); // what flies can no longer be written down
         }
-        let mut panicked = None;
+        let landed = self.commit_what_lands(until_us, ended.is_ok()).await;
+        self.server.abort();
+        let outcome = ended?;
+        landed?;
+        let abandoned = context.abandoned.load(Ordering::Relaxed);
+        Ok(Landed { outcome, tally: self.committer.tally, abandoned })
+    }
+
+    /// Until nothing flies any more. Where the store has failed, outcomes are only taken away.
+    async fn commit_what_lands(&mut self, until_us: Micros, commit: bool) -> Result<(), RunError> {
+        let mut failed = None;
         loop {
+            if !self.received.is_empty() {
+                match commit && failed.is_none() {
+                    true => match self.turn(None).await {
+                        Ok(_) => {}
+                        Err(error) => {
+                            self.stop.leave();
+                            failed = Some(error);
+                        }
+                    },
+                    false => self.received.clear(),
+                }
+            }
             tokio::select! {
+                biased;
+                _ = self.outcomes.recv_many(&mut self.received, commit::MOST) => {}
                 landed = self.journeys.join_next() => match landed {
                     Some(Ok(())) => {}
-                    Some(Err(panic)) => panicked = Some(panic),
+                    Some(Err(panic)) => failed = Some(panic.into()),
                     None => break,
                 },
                 () = self.clock.sleep_until_us(until_us), if self.stop.phase() < Phase::Leave => self.stop.leave(),
             }
         }
-        self.server.abort();
-        let abandoned = self.context.abandoned.load(Ordering::Relaxed);
-        // The last sender goes with the last user of the context: the committer writes what it has, and ends.
-        drop(self.context);
-        let tally = self.committer.await??;
-        match (ended, panicked) {
-            (Err(error), _) => Err(error),
-            (Ok(_), Some(panic)) => Err(panic.into()),
-            (Ok(outcome), None) => Ok(Landed { outcome, tally, abandoned }),
-        }
+        failed.map_or(Ok(()), Err)
     }
 }
 

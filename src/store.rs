@@ -301,6 +301,18 @@ pub trait Store: Send + Sync + 'static {
         now_us: Micros,
     ) -> impl Future<Output = Done<Committed>> + Send;
 
+    /// [`Store::commit`], then [`Store::claim`], in one transaction: the places that the outcomes free are filled at once, for
+    /// the price of one. After a crash both are there or neither.
+    fn exchange(
+        &self,
+        run: i64,
+        batch: &[WriteBack],
+        minutes: &Minutes,
+        want: &Want,
+        spends: &[Micros],
+        now_us: Micros,
+    ) -> impl Future<Output = Done<(Committed, Vec<Lease>)>> + Send;
+
     /// Gives leases back under which nothing was sent, and their permits, named by the times they were to be void. After a
     /// crash in between they count as interrupted.
     fn release(&self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) -> impl Future<Output = Done<()>> + Send;

@@ -64,6 +64,21 @@ impl Store for MemoryStore {
         Ok(self.with(|tables| tables.commit(run, batch, minutes, now_us)))
     }
 
+    async fn exchange(
+        &self,
+        run: i64,
+        batch: &[WriteBack],
+        minutes: &Minutes,
+        want: &Want,
+        spends: &[Micros],
+        now_us: Micros,
+    ) -> Done<(Committed, Vec<Lease>)> {
+        Ok(self.with(|tables| {
+            let committed = tables.commit(run, batch, minutes, now_us);
+            (committed, tables.claim(run, want, spends, now_us))
+        }))
+    }
+
     async fn release(&self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) -> Done<()> {
         self.with(|tables| tables.release(run, leases, spends));
         Ok(())

@@ -191,44 +191,25 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Done<Vec<Lease>> {
-        let requests = want.requests.min(want.slots) as i64;
-        write_tx!(self, "claim jobs", |tx| {
-            let claimed: String = scalar!(tx, "claim.sql", now_us, want.slots as i64, requests);
-            let unpack::Claimed { mut leases, binary } = unpack::claimed(&claimed, spends)?;
-            if !leases.is_empty() {
-                let held: Vec<_> = leases.iter().map(|lease| (lease.job, lease.permit_us)).collect();
-                execute!(tx, "lease.sql", pack::array(&held), run);
-            }
-            let permits = pack::spends(leases.iter().filter_map(|lease| lease.permit_us));
-            if permits != pack::NONE {
-                execute!(tx, "spend.sql", permits);
-            }
-            let fetched = leases.partition_point(|lease| lease.standing.state == State::Fetched);
-            if fetched > 0 {
-                let ids: Vec<_> = leases[..fetched].iter().map(|lease| lease.job).collect();
-                unpack::responses(&mut leases, &rows!(tx, "claimed_responses.sql", pack::array(&ids)))?;
-            }
-            if !binary.is_empty() {
-                unpack::bodies(&mut leases, &rows!(tx, "claimed_bodies.sql", pack::array(&binary)))?;
-            }
-            leases
-        })
+        write_tx!(self, "claim jobs", |tx| claim(&mut tx, run, want, spends, now_us).await?)
     }
 
     async fn commit(&self, run: i64, batch: &[WriteBack], minutes: &Minutes, now_us: Micros) -> Done<Committed> {
-        let fence = pack::array(&batch.iter().map(|write| (write.job, write.attempt)).collect::<Vec<_>>());
-        write_tx!(self, "write outcomes back", |tx| {
-            let standing: String = scalar!(tx, "fence.sql", fence, run);
-            let standing: Vec<&str> = serde_json::from_str(&standing)?;
-            let stale = (0..batch.len()).filter(|&i| standing[i].is_empty()).collect();
-            let (batch, from): (Vec<_>, Vec<_>) = batch.iter().zip(standing).filter(|(_, s)| !s.is_empty()).unzip();
-            write_back(&mut tx, run, &batch, &from, now_us).await?;
-            let moved: Vec<_> = batch.iter().filter_map(|write| write.late_permit).collect();
-            move_permits(&mut tx, &moved).await?;
-            if !minutes.0.is_empty() {
-                execute!(tx, "write_minutes.sql", pack::minutes(minutes));
-            }
-            Committed { stale }
+        write_tx!(self, "write outcomes back", |tx| commit(&mut tx, run, batch, minutes, now_us).await?)
+    }
+
+    async fn exchange(
+        &self,
+        run: i64,
+        batch: &[WriteBack],
+        minutes: &Minutes,
+        want: &Want,
+        spends: &[Micros],
+        now_us: Micros,
+    ) -> Done<(Committed, Vec<Lease>)> {
+        write_tx!(self, "write outcomes back and claim jobs", |tx| {
+            let committed = commit(&mut tx, run, batch, minutes, now_us).await?;
+            (committed, claim(&mut tx, run, want, spends, now_us).await?)
         })
     }
 
@@ -301,6 +282,58 @@ impl Store for SqliteStore {
 /// Changes whenever another connection has written.
 async fn version_of_data(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("PRAGMA data_version").fetch_one(connection).await
+}
+
+/// The transaction of [`Store::claim`].
+async fn claim(
+    tx: &mut SqliteConnection,
+    run: i64,
+    want: &Want,
+    spends: &[Micros],
+    now_us: Micros,
+) -> Inner<Vec<Lease>> {
+    let requests = want.requests.min(want.slots) as i64;
+    let claimed: String = scalar!(tx, "claim.sql", now_us, want.slots as i64, requests);
+    let unpack::Claimed { mut leases, binary } = unpack::claimed(&claimed, spends)?;
+    if !leases.is_empty() {
+        let held: Vec<_> = leases.iter().map(|lease| (lease.job, lease.permit_us)).collect();
+        execute!(tx, "lease.sql", pack::array(&held), run);
+    }
+    let permits = pack::spends(leases.iter().filter_map(|lease| lease.permit_us));
+    if permits != pack::NONE {
+        execute!(tx, "spend.sql", permits);
+    }
+    let fetched = leases.partition_point(|lease| lease.standing.state == State::Fetched);
+    if fetched > 0 {
+        let ids: Vec<_> = leases[..fetched].iter().map(|lease| lease.job).collect();
+        unpack::responses(&mut leases, &rows!(tx, "claimed_responses.sql", pack::array(&ids)))?;
+    }
+    if !binary.is_empty() {
+        unpack::bodies(&mut leases, &rows!(tx, "claimed_bodies.sql", pack::array(&binary)))?;
+    }
+    Ok(leases)
+}
+
+/// The transaction of [`Store::commit`].
+async fn commit(
+    tx: &mut SqliteConnection,
+    run: i64,
+    batch: &[WriteBack],
+    minutes: &Minutes,
+    now_us: Micros,
+) -> Inner<Committed> {
+    let fence = pack::array(&batch.iter().map(|write| (write.job, write.attempt)).collect::<Vec<_>>());
+    let standing: String = scalar!(tx, "fence.sql", fence, run);
+    let standing: Vec<&str> = serde_json::from_str(&standing)?;
+    let stale = (0..batch.len()).filter(|&i| standing[i].is_empty()).collect();
+    let (batch, from): (Vec<_>, Vec<_>) = batch.iter().zip(standing).filter(|(_, s)| !s.is_empty()).unzip();
+    write_back(tx, run, &batch, &from, now_us).await?;
+    let moved: Vec<_> = batch.iter().filter_map(|write| write.late_permit).collect();
+    move_permits(tx, &moved).await?;
+    if !minutes.0.is_empty() {
+        execute!(tx, "write_minutes.sql", pack::minutes(minutes));
+    }
+    Ok(Committed { stale })
 }
 
 /// Writes what has passed the fence, and moves the counts along.

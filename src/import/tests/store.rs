@@ -62,6 +62,18 @@ impl Store for Kept {
         unreachable!()
     }
 
+    async fn exchange(
+        &self,
+        _: i64,
+        _: &[WriteBack],
+        _: &Minutes,
+        _: &Want,
+        _: &[Micros],
+        _: Micros,
+    ) -> Result<(Committed, Vec<Lease>), StoreError> {
+        unreachable!("an import neither commits nor claims")
+    }
+
     async fn release(&self, _: i64, _: &[(i64, u32)], _: &[Micros]) -> Done<()> {
         unreachable!()
     }

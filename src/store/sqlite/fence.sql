@@ -2,5 +2,5 @@
 -- [job, attempt, ..], ?2 = the run. One row: an array in the order of the batch, '' where the lease is stale.
 -- `+run_id`, because otherwise SQLite walks the index of leases for each row.
 SELECT json_group_array(coalesce(j.state || ' ' || coalesce(j.error_type, ''), ''))
-FROM json_each(?1) AS b
+FROM jsonb_each(?1) AS b
 LEFT JOIN jobs AS j ON j.id = b.value ->> 0 AND j.attempts = b.value ->> 1 AND +j.run_id = ?2

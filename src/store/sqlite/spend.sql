@@ -5,6 +5,6 @@ SELECT l.name,
        CASE WHEN l.window_us <= 60000000 THEN s.value ->> 0
             ELSE ((s.value ->> 0) / (l.window_us / 1000) + 1) * (l.window_us / 1000) END,
        s.value ->> 1
-FROM json_each(?1) AS s CROSS JOIN limits AS l
+FROM jsonb_each(?1) AS s CROSS JOIN limits AS l
 WHERE true
 ON CONFLICT (limit_name, until_us) DO UPDATE SET permits = permits + excluded.permits

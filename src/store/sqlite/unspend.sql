@@ -2,7 +2,7 @@
 -- permits may share a bucket, and an UPDATE would see only one of them.
 INSERT INTO spends (limit_name, until_us, permits)
 SELECT spent.limit_name, spent.until_us, s.value ->> 1
-FROM json_each(?1) AS s CROSS JOIN limits AS l CROSS JOIN spends AS spent
+FROM jsonb_each(?1) AS s CROSS JOIN limits AS l CROSS JOIN spends AS spent
     ON spent.limit_name = l.name
     AND spent.until_us = CASE WHEN l.window_us <= 60000000 THEN s.value ->> 0
                               ELSE ((s.value ->> 0) / (l.window_us / 1000) + 1) * (l.window_us / 1000) END

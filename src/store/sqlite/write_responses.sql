@@ -4,7 +4,7 @@ SELECT b.value ->> 0, b.value ->> 1, b.value ->> 2, b.value ->> 3,
        CASE b.value ->> 6 WHEN 1 THEN CAST(substr(?2, (b.value ->> 4) + 1, b.value ->> 5) AS TEXT)
                           ELSE substr(?2, (b.value ->> 4) + 1, b.value ->> 5) END,
        b.value ->> 7
-FROM json_each(?1) AS b
+FROM jsonb_each(?1) AS b
 WHERE true
 ON CONFLICT (job_id) DO UPDATE SET
     attempt = excluded.attempt, status_code = excluded.status_code, headers = excluded.headers, body = excluded.body,

@@ -1,7 +1,7 @@
 -- Results; ?1 = JSON array of [job, attempt, offset, length, processor], ?2 = all outputs, ?3 = now.
 INSERT INTO results (job_id, attempt, output, processor, finished_at_us)
 SELECT b.value ->> 0, b.value ->> 1, CAST(substr(?2, (b.value ->> 2) + 1, b.value ->> 3) AS TEXT), b.value ->> 4, ?3
-FROM json_each(?1) AS b
+FROM jsonb_each(?1) AS b
 WHERE true
 ON CONFLICT (job_id) DO UPDATE SET
     attempt = excluded.attempt, output = excluded.output, processor = excluded.processor,

@@ -6,6 +6,7 @@ mod exit;
 mod flags;
 mod import;
 pub(crate) mod log;
+mod next;
 mod progress;
 mod query;
 mod run;

@@ -26,7 +26,7 @@ pub(crate) fn lookup() -> Arc<Lookup> {
 
 /// A secret that is missing, or that would have to be stored, is refused before the first request.
 pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
-    for header in settings.template.headers.iter().filter(|header| literal_credential(header)) {
+    if let Some(header) = settings.template.headers.iter().find(|header| literal_credential(header)) {
         let name = header.split(':').next().unwrap_or_default();
         let text = format!(
             "-H '{name}: ..' holds a secret, which would be stored; name it instead: -H \"{name}: {{{{ env('NAME') }}}}\" \

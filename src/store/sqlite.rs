@@ -115,7 +115,7 @@ pub async fn last_settings(path: &Path) -> Result<Option<String>, StoreError> {
     }
     let mut connection = open_read_only(path).await?;
     let reader = &mut connection;
-    let read = async { Ok(rows!(reader, "settings.sql").first().map(|row| row.try_get(0)).transpose()?) };
+    let read = async { rows!(reader, "settings.sql").first().map(|row| row.try_get(0)).transpose() };
     let settings = read.await.map_err(failed::<sqlx::Error>("read the settings of the last run"));
     connection.close().await.map_err(failed("close the database"))?;
     settings

@@ -125,7 +125,7 @@ pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Res
     let jobs = store.counts().await?.values().sum::<u64>();
     store.close().await?;
     let mut out = anstream::stdout();
-    let verb = if jobs == 0 { "import INPUT --url TEMPLATE" } else { "run" };
+    let verb = if jobs == 0 { "import INPUT" } else { "run" };
     quiet_if_closed(writeln!(out, "{}: {jobs} jobs\nnext: {}", db.display(), next::command(verb, db)))?;
     Ok(match seen.signal() {
         Some(signal) => Exit::Signal(signal),

@@ -187,7 +187,10 @@ impl Shown {
         let rate = self.rate(now_us);
         let mut text = format!("{rate:.1}/s");
         let left = self.total.saturating_sub(self.done());
-        if rate > 0.0 && left > 0 {
+        if self.paused_until_us > now_us {
+            let wait = Duration::from_secs(span(self.paused_until_us - now_us).as_secs() + 1);
+            text += &format!("  paused by the server for {}", humantime::format_duration(wait));
+        } else if rate > 0.0 && left > 0 {
             let eta = Duration::from_secs((left as f64 / rate).ceil() as u64);
             text += &format!("  ETA {}", humantime::format_duration(eta));
         }
@@ -196,10 +199,6 @@ impl Shown {
             if n > 0 {
                 text += &format!("  {n} {word}");
             }
-        }
-        if self.paused_until_us > now_us {
-            let wait = Duration::from_secs(span(self.paused_until_us - now_us).as_secs() + 1);
-            text += &format!("  paused by the server for {}", humantime::format_duration(wait));
         }
         text
     }

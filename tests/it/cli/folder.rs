@@ -141,7 +141,7 @@ impl Said {
         self
     }
 
-    /// The first column of the first row, where stdout is JSON rows.
+    /// Stdout, where it is JSON.
     #[track_caller]
     pub(super) fn rows(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}:\n{}", self.out))

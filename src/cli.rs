@@ -6,6 +6,7 @@ mod exit;
 mod flags;
 mod import;
 pub(crate) mod log;
+mod next;
 mod progress;
 mod query;
 mod run;
@@ -74,9 +75,17 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
 pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
     let mut out = anstream::stderr();
     // Where stderr is closed there is nobody to tell.
-    let _ = writeln!(out, "error: {}", terminal::visible(&error.to_string()));
+    let _ = writeln!(out, "error: {}", lines(error));
     for cause in error.chain().skip(1) {
-        let _ = writeln!(out, "  because: {}", terminal::visible(&cause.to_string()));
+        let _ = writeln!(out, "  because: {}", lines(cause));
+    }
+    if let Some(hint) = exit::hint(error) {
+        let _ = writeln!(out, "  {hint}");
     }
     ExitCode::from(exit::of_error(error).code())
+}
+
+/// Its lines stay lines: some point at a place in the one above.
+fn lines(error: impl std::fmt::Display) -> String {
+    error.to_string().lines().map(terminal::visible).collect::<Vec<_>>().join("\n")
 }

@@ -17,6 +17,8 @@ pub struct Overview {
     /// When it was read.
     #[serde(serialize_with = "iso")]
     pub at: Micros,
+    /// Where the first jobs came from: a path as given, `-` for standard input; `None` before an import.
+    pub source: Option<String>,
     /// Jobs by state.
     pub jobs: Jobs,
     /// The current run, or the last one; `None` before the first.

@@ -20,6 +20,8 @@ CREATE TABLE runs (
     pid             INTEGER NOT NULL,   -- process it ran in
     version         TEXT NOT NULL,      -- version of haul
     settings        TEXT NOT NULL CHECK (json_valid(settings)),  -- what the next run takes over; never a secret
+    minute_before   TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(minute_before)),  -- what `minutes` held already of the minute
+                                                            -- in which it began: [[stage, up_to_us, n], ..]
     control         TEXT CHECK (control IN ('stop', 'pause')),   -- what another terminal asks of this run
     outcome         TEXT                -- how it ended; 'crashed' = without a word
                     CHECK (outcome IN ('drained', 'stopped', 'hopeless', 'interrupted', 'error', 'crashed')),

@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use self::api::{Config, Stats};
 use self::work::SumOfSquares;
 use super::exit::{Exit, UsageError};
+use super::next;
 use super::run::{Held, OnceFlags, Watch, drain, last_settings};
 use super::signals;
 use super::terminal::quiet_if_closed;
@@ -108,12 +109,17 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
         args.rate,
         db.display()
     ));
-    let watch = Watch { stop, seen, clock, quiet };
+    let watch = Watch { stop, seen, clock, quiet, demo: true };
+    let json = args.once.json;
     let exit = drain(held, settings, Work::of(SumOfSquares), args.once, watch).await?;
-    if let Some(stats) = server.finish().await? {
-        show(&stats, &args.rate)?;
+    let stats = server.finish().await?;
+    // Who asked for JSON gets one object, and nothing after it.
+    if !json {
+        if let Some(stats) = stats {
+            show(&stats, &args.rate)?;
+        }
+        try_next(&db, exit)?;
     }
-    try_next(&db, exit)?;
     Ok(exit)
 }
 
@@ -185,7 +191,7 @@ async fn add_jobs(store: &impl Store, jobs: u64, base: &str, clock: Clock) -> an
     if there >= jobs {
         return Ok(());
     }
-    let import = store.begin_import("demo", clock.now_us()).await?;
+    let import = store.begin_import(next::DEMO, clock.now_us()).await?;
     let mut next = there + 1;
     while next <= jobs {
         let end = (next + CHUNK).min(jobs + 1);
@@ -219,16 +225,17 @@ fn show(stats: &Stats, rate: &Limit) -> std::io::Result<()> {
 }
 
 fn try_next(db: &Path, exit: Exit) -> std::io::Result<()> {
-    let db = db.display();
     let mut out = anstream::stdout();
+    let command = |verb| next::command(verb, db);
     let written = if exit == Exit::Done {
-        writeln!(
-            out,
-            "try next:\n  haul --db {db} status\n  haul --db {db} query 'SELECT key, status_code, latency_ms, result FROM job_view LIMIT 5'\n  \
-             haul --db {db} query 'SELECT * FROM latency'"
-        )
+        let verbs = [
+            "status",
+            "query 'SELECT key, status_code, latency_ms, result FROM job_view LIMIT 5'",
+            "query 'SELECT * FROM latency'",
+        ];
+        writeln!(out, "try next:\n  {}", verbs.map(command).join("\n  "))
     } else {
-        writeln!(out, "not done yet: `haul demo` again goes on where it stopped")
+        writeln!(out, "not done yet, and nothing is lost; it goes on with: {}", command("demo"))
     };
     quiet_if_closed(written)
 }

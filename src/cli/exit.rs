@@ -1,5 +1,6 @@
 //! Exit codes, and which error has which.
 
+use haul::import::ImportError;
 use haul::lock::LockError;
 use haul::store::StoreError;
 use haul::store::sqlite::console::QueryError;
@@ -55,6 +56,13 @@ pub(crate) struct UsageError(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct NothingThere(pub(crate) String);
 
+/// What to do next, where the error does not say it itself.
+pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    let missing =
+        |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(StoreError::Missing { .. }));
+    error.chain().any(missing).then_some("begin with `haul run INPUT`, or name another one with --db")
+}
+
 /// The exit that an error means.
 pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
@@ -69,6 +77,10 @@ pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
             (Some(LockError::Held { .. }), _) => return Exit::Held,
             (_, Some(StoreError::Missing { .. })) => return Exit::NothingThere,
             _ => {}
+        }
+        // An input that is not there is not there the next time either: "run again" would be no help.
+        if matches!(cause.downcast_ref(), Some(ImportError::Open { .. } | ImportError::Unusable { .. })) {
+            return Exit::Usage;
         }
     }
     Exit::Failed

@@ -16,6 +16,7 @@ use haul::template::Template;
 
 use super::exit::{Exit, UsageError};
 use super::flags::RequestFlags;
+use super::next;
 use super::signals;
 use super::terminal::{cut, quiet_if_closed, visible};
 
@@ -120,12 +121,12 @@ pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Res
     let store = SqliteStore::open(db, Durability::PowerLoss, true).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
-    let summary = import(&store, opened, clock, &stop, quiet).await?;
+    let summary = import(&store, db, opened, clock, &stop, quiet).await?;
     let jobs = store.counts().await?.values().sum::<u64>();
     store.close().await?;
     let mut out = anstream::stdout();
-    let db = db.display();
-    quiet_if_closed(writeln!(out, "{db}: {jobs} jobs\nnext: haul --db {db} run"))?;
+    let verb = if jobs == 0 { "import INPUT" } else { "run" };
+    quiet_if_closed(writeln!(out, "{}: {jobs} jobs\nnext: {}", db.display(), next::command(verb, db)))?;
     Ok(match seen.signal() {
         Some(signal) => Exit::Signal(signal),
         None if summary.rejected > 0 => Exit::Rejected,
@@ -136,6 +137,7 @@ pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Res
 /// Imports every input, and says on stderr what became of each.
 pub(crate) async fn import(
     store: &impl Store,
+    db: &Path,
     opened: Opened,
     clock: Clock,
     stop: &Stop,
@@ -154,7 +156,7 @@ pub(crate) async fn import(
         };
         let summary = import::import(store, input, opened.template.clone(), &clock, &asked, &mut progress).await?;
         if !quiet {
-            tell(&name, &summary);
+            tell(&name, &summary, db);
         }
         refuse_duplicates(&name, &summary)?;
         all.rejected += summary.rejected;
@@ -166,7 +168,7 @@ pub(crate) async fn import(
     Ok(all)
 }
 
-fn tell(name: &str, summary: &Summary) {
+fn tell(name: &str, summary: &Summary, db: &Path) {
     let Summary { rows, added, known, joined, rejected, .. } = summary;
     let mut text = format!("{name}: {rows} rows, {added} new jobs");
     for (n, word) in [(known, "known already"), (joined, "joined an equal request"), (rejected, "rejected")] {
@@ -179,7 +181,13 @@ fn tell(name: &str, summary: &Summary) {
         say(&format!("  line {}: {}", reject.line, visible(&cut(&reject.reason, 300))));
     }
     if *rejected > 0 {
-        say("  all of them: haul query 'SELECT line, reason, text FROM rejected'");
+        let all = next::command("query 'SELECT line, reason, text FROM rejected'", db);
+        say(&format!("  all of them: {all}"));
+    }
+    if *rows == 0 && !summary.interrupted {
+        say(
+            "  it is empty, or has a header and nothing below it; --no-header or --format lines reads the first line too",
+        );
     }
     if summary.interrupted {
         say("  interrupted: import it again for the rest");

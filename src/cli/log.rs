@@ -3,6 +3,7 @@
 use tracing_subscriber::EnvFilter;
 
 use super::Cli;
+use super::progress::bar::Above;
 
 /// Form of a log line.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -22,7 +23,7 @@ pub(crate) fn start(cli: &Cli) {
         (false, _) => "debug",
     };
     let filter = EnvFilter::try_from_env("HAUL_LOG").unwrap_or_else(|_| EnvFilter::new(format!("{level},sqlx=warn")));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Above).with_target(false);
     match cli.log_format {
         Format::Text => {
             lines.with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never).init()

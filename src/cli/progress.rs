@@ -1,5 +1,7 @@
 //! How a run goes, on stderr: a bar on a terminal, a plain line every ten seconds off it, or an object a second.
 
+pub(crate) mod bar;
+
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +9,8 @@ use std::time::Duration;
 use haul::clock::{Clock, Micros, SECOND_US, span};
 use haul::job::State;
 use haul::progress::{RunEvent, Tally, count};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::terminal::cut;
 
 /// The rate shown is that of about the last so many seconds.
 const RATE_SPAN_US: Micros = 5 * SECOND_US;
@@ -31,7 +34,6 @@ pub(crate) enum Style {
 /// Shows how a run goes.
 pub(crate) struct Progress {
     state: Arc<Mutex<Shown>>,
-    bar: Option<ProgressBar>,
     ticker: Option<tokio::task::JoinHandle<()>>,
     clock: Clock,
     quiet: bool,
@@ -45,7 +47,9 @@ struct Shown {
     tally: Tally,
     from: (Micros, u64),
     rate: f64,
+    rated_us: Micros,
     paused_until_us: Micros,
+    over: bool,
 }
 
 impl Progress {
@@ -59,7 +63,6 @@ impl Progress {
             chosen => chosen,
         };
         let state = Arc::new(Mutex::new(Shown::default()));
-        let bar = (style == Style::Bar).then(bar);
         let every = match style {
             Style::Plain => Some(Duration::from_secs(10)),
             Style::Json => Some(Duration::from_secs(1)),
@@ -67,20 +70,21 @@ impl Progress {
             Style::Auto | Style::None => None,
         };
         let ticker = every.map(|every| {
-            let (state, bar) = (state.clone(), bar.clone());
+            let state = state.clone();
             tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(every).await;
                     let mut shown = state.lock().unwrap_or_else(PoisonError::into_inner);
-                    match &bar {
-                        Some(bar) => shown.draw(bar, clock.now_us()),
-                        None if style == Style::Json => say(&shown.json(clock.now_us())),
-                        None => say(&shown.line(clock.now_us())),
+                    match style {
+                        _ if shown.over => return,
+                        Style::Bar => shown.draw(clock.now_us()),
+                        Style::Json => say(&shown.json(clock.now_us())),
+                        _ => say(&shown.line(clock.now_us())),
                     }
                 }
             })
         });
-        Self { state, bar, ticker, clock, quiet }
+        Self { state, ticker, clock, quiet }
     }
 
     /// Takes note of what a run tells.
@@ -92,6 +96,7 @@ impl Progress {
                 shown.done_before =
                     count(counts, Some(State::Succeeded), None) + count(counts, Some(State::Failed), None);
                 shown.from = (self.clock.now_us(), 0);
+                shown.rated_us = shown.from.0;
                 drop(shown);
                 if *interrupted > 0 {
                     self.note(&format!(
@@ -120,10 +125,8 @@ impl Progress {
 
     /// A message above the bar.
     fn note(&self, text: &str) {
-        match &self.bar {
-            _ if self.quiet => {}
-            Some(bar) => bar.suspend(|| say(text)),
-            None => say(text),
+        if !self.quiet {
+            bar::above(|| say(text));
         }
     }
 
@@ -132,19 +135,10 @@ impl Progress {
         if let Some(ticker) = &self.ticker {
             ticker.abort();
         }
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
+        // A drawing may be waiting for its turn right now; none may come after the clearing.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).over = true;
+        bar::clear();
     }
-}
-
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let template = "{bar:24} {pos}/{len} ({percent} %)  {msg}";
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    bar
 }
 
 /// Where stderr is closed the run goes on unseen.
@@ -157,8 +151,12 @@ impl Shown {
         self.done_before + self.tally.done()
     }
 
-    /// Jobs done a second, lately.
+    /// Jobs done a second, lately. Looked at once a second: a number that changes faster cannot be read.
     fn rate(&mut self, now_us: Micros) -> f64 {
+        if now_us - self.rated_us < SECOND_US {
+            return self.rate;
+        }
+        self.rated_us = now_us;
         let (from_us, done) = self.from;
         let passed = (now_us - from_us) as f64 / SECOND_US as f64;
         if passed > 0.2 {
@@ -172,10 +170,12 @@ impl Shown {
         self.rate
     }
 
-    fn draw(&mut self, bar: &ProgressBar, now_us: Micros) {
-        bar.set_length(self.total.max(self.done()));
-        bar.set_position(self.done());
-        bar.set_message(self.details(now_us));
+    fn draw(&mut self, now_us: Micros) {
+        if self.total == 0 {
+            return; // the run has not begun
+        }
+        let details = self.details(now_us);
+        bar::draw(self.done(), self.total.max(self.done()), &details);
     }
 
     fn line(&mut self, now_us: Micros) -> String {
@@ -187,7 +187,10 @@ impl Shown {
         let rate = self.rate(now_us);
         let mut text = format!("{rate:.1}/s");
         let left = self.total.saturating_sub(self.done());
-        if rate > 0.0 && left > 0 {
+        if self.paused_until_us > now_us {
+            let wait = Duration::from_secs(span(self.paused_until_us - now_us).as_secs() + 1);
+            text += &format!("  paused by the server for {}", humantime::format_duration(wait));
+        } else if rate > 0.0 && left > 0 {
             let eta = Duration::from_secs((left as f64 / rate).ceil() as u64);
             text += &format!("  ETA {}", humantime::format_duration(eta));
         }
@@ -196,10 +199,6 @@ impl Shown {
             if n > 0 {
                 text += &format!("  {n} {word}");
             }
-        }
-        if self.paused_until_us > now_us {
-            let wait = Duration::from_secs(span(self.paused_until_us - now_us).as_secs() + 1);
-            text += &format!("  paused by the server for {}", humantime::format_duration(wait));
         }
         text
     }

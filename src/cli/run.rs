@@ -73,7 +73,7 @@ pub(crate) struct OnceFlags {
     progress: Style,
     /// The summary as JSON
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 /// `haul run`.
@@ -90,13 +90,13 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
     let mut rejected = 0;
     if let Some(opened) = opened {
-        rejected = import(&*held.store, opened, clock, &stop, quiet).await?.rejected;
+        rejected = import(&*held.store, db, opened, clock, &stop, quiet).await?.rejected;
         if let Some(signal) = seen.signal() {
             held.release().await?;
             return Ok(Exit::Signal(signal));
         }
     }
-    let exit = drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet }).await?;
+    let exit = drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet, demo: false }).await?;
     Ok(if exit == Exit::Done && rejected > 0 { Exit::Rejected } else { exit })
 }
 
@@ -110,7 +110,7 @@ pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::
     let held = Held::take(db, false, settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
-    drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet }).await
+    drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet, demo: false }).await
 }
 
 /// What the last run was told; the defaults where there was none.
@@ -167,6 +167,8 @@ pub(crate) struct Watch {
     pub(crate) seen: Seen,
     pub(crate) clock: Clock,
     pub(crate) quiet: bool,
+    /// `haul demo` knows better what to type next.
+    pub(crate) demo: bool,
 }
 
 pub(crate) fn work(settings: &Settings) -> Result<Work, UsageError> {
@@ -184,7 +186,7 @@ pub(crate) async fn drain(
     once: OnceFlags,
     watch: Watch,
 ) -> anyhow::Result<Exit> {
-    let Watch { stop, seen, clock, quiet } = watch;
+    let Watch { stop, seen, clock, quiet, demo } = watch;
     let progress = Arc::new(Progress::start(once.progress, quiet, clock));
     let shown = progress.clone();
     let run = Run {
@@ -205,7 +207,12 @@ pub(crate) async fn drain(
     })?;
     let counts = held.store.counts().await?;
     let exit = exit(&ended, seen.signal(), count(&counts, Some(State::Failed), None), left(&counts));
-    summary::show(&ended, &counts, &settings, &held.path, once.json)?;
+    let form = match (once.json, demo) {
+        (true, _) => summary::Form::Json,
+        (false, true) => summary::Form::WithoutNext,
+        (false, false) => summary::Form::Text,
+    };
+    summary::show(&ended, &counts, &settings, &held.path, form)?;
     held.release().await?;
     Ok(exit)
 }

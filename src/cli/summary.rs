@@ -10,17 +10,42 @@ use haul::progress::{Tally, count};
 use haul::settings::Settings;
 use haul::store::{Counts, RunOutcome};
 
+use super::next;
 use super::terminal::quiet_if_closed;
 
 /// Failed types shown.
 const TYPES: usize = 3;
 
+/// How the summary is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// For people.
+    Text,
+    /// For people, who are told elsewhere what to type next.
+    WithoutNext,
+    /// An object.
+    Json,
+}
+
 /// Writes the summary.
-pub(crate) fn show(summary: &Summary, counts: &Counts, settings: &Settings, db: &Path, json: bool) -> io::Result<()> {
+pub(crate) fn show(summary: &Summary, counts: &Counts, settings: &Settings, db: &Path, form: Form) -> io::Result<()> {
     let mut out = anstream::stdout();
-    let written =
-        if json { writeln!(out, "{}", object(summary, counts)) } else { text(&mut out, summary, counts, settings, db) };
+    let written = match form {
+        Form::Json => writeln!(out, "{}", object(summary, counts)),
+        Form::WithoutNext => text(&mut out, summary, counts, settings, db),
+        Form::Text => text(&mut out, summary, counts, settings, db)
+            .and_then(|()| writeln!(out, "next: {}", next::command(next_verb(counts), db))),
+    };
     quiet_if_closed(written.and_then(|()| out.flush()))
+}
+
+fn next_verb(counts: &Counts) -> &'static str {
+    let any = |state| count(counts, Some(state), None) > 0;
+    match () {
+        () if any(State::Pending) || any(State::Fetched) => "resume",
+        () if any(State::Failed) => next::FAILURES,
+        () => next::RESULTS,
+    }
 }
 
 /// Milliseconds of a percentile of a stage in this run.
@@ -76,13 +101,7 @@ fn text(out: &mut impl Write, summary: &Summary, counts: &Counts, settings: &Set
     if summary.abandoned > 0 {
         writeln!(out, "  left      {} requests in flight; the next run sends them again", summary.abandoned)?;
     }
-    match (left > 0, of(State::Failed) > 0) {
-        (true, _) => writeln!(out, "next: haul --db {} resume", db.display()),
-        (false, true) => writeln!(out, "next: haul --db {} query 'SELECT * FROM failures'", db.display()),
-        (false, false) => {
-            writeln!(out, "next: haul --db {} query 'SELECT key, result FROM job_view LIMIT 5'", db.display())
-        }
-    }
+    Ok(())
 }
 
 fn failures(out: &mut impl Write, counts: &Counts) -> io::Result<()> {

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use super::csv::Csv;
 use super::lines::Lines;
 use super::{Duplicates, ImportError, Rows};
-use crate::template::address;
 
 /// Bytes that are looked at to tell the format, at most.
 const HEAD: usize = 64 << 10;
@@ -160,8 +159,14 @@ fn guess(name: &str, head: &[u8]) -> Format {
     if has_extension(name, "csv") || has_extension(name, "tsv") {
         return Format::Csv;
     }
-    let is_url = |line: &[u8]| std::str::from_utf8(line.trim_ascii()).is_ok_and(|line| address::check(line).is_ok());
-    if has_extension(name, "txt") || first_row(head).is_some_and(is_url) { Format::Lines } else { Format::Csv }
+    if has_extension(name, "txt") || first_row(head).is_some_and(begins_as_url) { Format::Lines } else { Format::Csv }
+}
+
+/// No header begins like this. Whether the URL is a good one is no matter here: a bad one is to be rejected as a row.
+fn begins_as_url(line: &[u8]) -> bool {
+    let line = line.trim_ascii_start();
+    let begins = |scheme: &[u8]| line.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    begins(b"http://") || begins(b"https://")
 }
 
 fn has_extension(name: &str, extension: &str) -> bool {

@@ -1,6 +1,7 @@
 //! The one integration-test binary.
 
 mod checker;
+mod cli;
 mod console;
 mod opening;
 mod random_numbers;

@@ -2,7 +2,7 @@
 //!
 //! Every test runs the real program on a real database against the server that logs what arrives.
 
-mod bench;
+pub(crate) mod bench;
 mod ends;
 mod kills;
 mod lock;

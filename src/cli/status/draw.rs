@@ -7,6 +7,7 @@ use std::time::Duration;
 use haul::clock::{Micros, span};
 use haul::report::{LimitNow, Overview, Phase, Rate, Run, iso_8601};
 
+use crate::cli::next;
 use crate::cli::terminal::{cut, visible};
 
 /// Width of what stands in front of each line.
@@ -20,7 +21,7 @@ pub(crate) fn overview(out: &mut impl Write, o: &Overview, db: &Path) -> io::Res
     failures(out, o)?;
     latency(out, o)?;
     if let Some(next) = next(o) {
-        writeln!(out, "\nnext: {}", command(next, db))?;
+        writeln!(out, "\nnext: {}", next::command(next, db))?;
     }
     Ok(())
 }
@@ -146,22 +147,13 @@ fn next(o: &Overview) -> Option<&'static str> {
     let running = o.run.as_ref().is_some_and(|run| run.phase == Phase::Running);
     match () {
         () if o.jobs.total == 0 && !running => Some("run INPUT --url TEMPLATE"),
-        () if running && !o.failures.is_empty() => Some("query 'SELECT * FROM failures'"),
+        () if running && !o.failures.is_empty() => Some(next::FAILURES),
         () if running => None,
+        // Only the demo itself serves the API that its jobs are for.
+        () if o.jobs.left() > 0 && o.source.as_deref() == Some(next::DEMO) => Some("demo"),
         () if o.jobs.left() > 0 => Some("resume"),
-        () if o.jobs.failed > 0 => Some("retry"),
-        () => Some("export -o results.jsonl"),
-    }
-}
-
-/// A command for this database.
-fn command(verb: &str, db: &Path) -> String {
-    let path = visible(&db.display().to_string());
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@".contains(c);
-    match path.as_str() {
-        "haul.db" => format!("haul {verb}"),
-        _ if path.chars().all(plain) => format!("haul --db {path} {verb}"),
-        _ => format!("haul --db '{}' {verb}", path.replace('\'', r"'\''")),
+        () if o.jobs.failed > 0 => Some(next::FAILURES),
+        () => Some(next::RESULTS),
     }
 }
 
@@ -205,12 +197,5 @@ mod tests {
         assert_eq!(["0", "999", "1,000", "1,234,567"].map(str::to_owned), [0, 999, 1_000, 1_234_567].map(digits));
         assert_eq!([0.123, 85.23, 1234.5].map(ms), ["0.12", "85.2", "1234"].map(str::to_owned));
         assert_eq!(time(3_725_900_000), "1h 2m");
-    }
-
-    #[test]
-    fn the_next_command_names_the_database_as_a_shell_takes_it() {
-        assert_eq!(command("resume", Path::new("haul.db")), "haul resume");
-        assert_eq!(command("resume", Path::new("a/b.db")), "haul --db a/b.db resume");
-        assert_eq!(command("resume", Path::new("it's.db")), r"haul --db 'it'\''s.db' resume");
     }
 }

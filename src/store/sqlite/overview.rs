@@ -38,9 +38,10 @@ async fn read(conn: &mut SqliteConnection, now_us: Micros) -> Read<Overview> {
     Ok(Overview {
         schema: 1,
         at: now_us,
+        source: source(conn).await?,
         limits: limits(conn, now_us).await?,
         failures: failures(conn).await?,
-        latency: latency(conn, since).await?,
+        latency: latency(conn, since, run.as_ref().map_or(0, |run| run.id)).await?,
         sla: sla(conn).await?,
         eta_s: going.map(|per_s| jobs.left() as f64 / per_s),
         jobs,
@@ -73,6 +74,10 @@ async fn jobs(conn: &mut SqliteConnection) -> Read<Jobs> {
     jobs.retrying = jobs.retrying.saturating_sub(number(&row, 1)?); // those are at it again
     jobs.rejected = number(&sqlx::query(include_str!("overview/rejected.sql")).fetch_one(conn).await?, 0)?;
     Ok(jobs)
+}
+
+async fn source(conn: &mut SqliteConnection) -> Read<Option<String>> {
+    sqlx::query_scalar(include_str!("overview/source.sql")).fetch_optional(conn).await
 }
 
 async fn run(conn: &mut SqliteConnection, now_us: Micros) -> Read<Option<Run>> {
@@ -110,7 +115,7 @@ async fn rates(conn: &mut SqliteConnection, run: Option<&Run>, since: Micros, no
     let mut rates = [Rate::default(); 2];
     let Some(run) = run else { return Ok(rates) };
     let this_minute = now_us - now_us.rem_euclid(MINUTE_US);
-    let query = sqlx::query(include_str!("overview/rate.sql")).bind(since).bind(this_minute);
+    let query = sqlx::query(include_str!("overview/rate.sql")).bind(since).bind(this_minute).bind(run.id);
     let running = run.phase == Phase::Running;
     if running {
         rates = [Rate { now_per_s: Some(0.0), ..Rate::default() }; 2];
@@ -146,8 +151,8 @@ async fn failures(conn: &mut SqliteConnection) -> Read<Vec<FailureKind>> {
     rows.iter().map(kind).collect()
 }
 
-async fn latency(conn: &mut SqliteConnection, since: Micros) -> Read<Vec<StageLatency>> {
-    let rows = sqlx::query(include_str!("overview/latency.sql")).bind(since).fetch_all(conn).await?;
+async fn latency(conn: &mut SqliteConnection, since: Micros, run: i64) -> Read<Vec<StageLatency>> {
+    let rows = sqlx::query(include_str!("overview/latency.sql")).bind(since).bind(run).fetch_all(conn).await?;
     let stage = |row: &SqliteRow| {
         Ok(StageLatency {
             stage: row.try_get(0)?,

@@ -1,7 +1,7 @@
 -- Six jobs, one of each kind, and the numbers that are kept beside them.
 INSERT INTO imports (id, source, started_at_us, rows, added, rejected) VALUES (1, 'jobs.csv', 1, 7, 6, 1);
-INSERT INTO runs VALUES
-    (1, 1764000000000000, NULL, 1764000060000000, 'box', 42, '0.1.0', '{"sla":{"secs":0,"nanos":500000000}}', NULL, NULL);
+INSERT INTO runs (id, started_at_us, heartbeat_at_us, host, pid, version, settings) VALUES
+    (1, 1764000000000000, 1764000060000000, 'box', 42, '0.1.0', '{"sla":{"secs":0,"nanos":500000000}}');
 INSERT INTO limits VALUES ('20/s', 20, 1000000, 20000, 0), ('10000/d', 10000, 86400000000, 20000, 1764000090000000);
 INSERT INTO jobs (id, key, import_id, line, state, attempts, due_at_us, run_id, error_type, error_message, created_at_us, finished_at_us)
 VALUES

@@ -250,7 +250,7 @@ pub(super) fn done<F: Future>(future: F) -> F::Output {
 
 /// Waits for a condition, and fails where it does not come.
 #[track_caller]
-pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let clock = Clock::start();
     let ends_us = clock.now_us() + PATIENCE_US;
     while !condition() {

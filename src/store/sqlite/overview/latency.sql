@@ -1,6 +1,13 @@
--- The view `latency`, from a minute on: ?1 = the one in which the run began.
-WITH buckets AS (
-    SELECT stage, up_to_us, sum(n) AS n FROM minutes WHERE minute_at_us >= ?1 GROUP BY stage, up_to_us
+-- The view `latency`, of a run: ?1 = the minute in which it began, ?2 = the run.
+WITH counted AS (
+    SELECT stage, up_to_us, n FROM minutes WHERE minute_at_us >= ?1
+    UNION ALL
+    SELECT b.value ->> 0, b.value ->> 1, -(b.value ->> 2)
+    FROM runs AS r, json_each(r.minute_before) AS b
+    WHERE r.id = ?2
+),
+buckets AS (
+    SELECT stage, up_to_us, sum(n) AS n FROM counted GROUP BY stage, up_to_us HAVING sum(n) > 0
 ),
 ranked AS (
     SELECT

@@ -1,0 +1,40 @@
+//! The next command to type, as a shell takes it.
+
+use std::path::Path;
+
+use super::terminal::visible;
+
+/// Where the jobs of `haul demo` come from, as an import is called. No path that is likely to be given.
+pub(crate) const DEMO: &str = "haul demo";
+
+/// Looks at what failed.
+pub(crate) const FAILURES: &str = "query 'SELECT * FROM failures'";
+
+/// Looks at what came out.
+pub(crate) const RESULTS: &str = "query 'SELECT key, result FROM job_view LIMIT 5'";
+
+/// A command for this database.
+pub(crate) fn command(verb: &str, db: &Path) -> String {
+    let path = visible(&db.display().to_string());
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@".contains(c);
+    let default = if verb == "demo" { "haul-demo.db" } else { "haul.db" };
+    match path.as_str() {
+        path if path == default => format!("haul {verb}"),
+        _ if path.chars().all(plain) => format!("haul --db {path} {verb}"),
+        _ => format!("haul --db '{}' {verb}", path.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_command_names_the_database_as_a_shell_takes_it() {
+        assert_eq!(command("resume", Path::new("haul.db")), "haul resume");
+        assert_eq!(command("resume", Path::new("a/b.db")), "haul --db a/b.db resume");
+        assert_eq!(command("resume", Path::new("it's.db")), r"haul --db 'it'\''s.db' resume");
+        assert_eq!(command("demo", Path::new("haul-demo.db")), "haul demo");
+        assert_eq!(command("demo", Path::new("haul.db")), "haul --db haul.db demo");
+    }
+}

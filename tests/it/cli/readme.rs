@@ -1,0 +1,79 @@
+//! Every command of the README is run as it stands there, but for the address of the API and the size of the demo.
+
+use super::folder::Folder;
+use crate::server::{Answer, Asked, Script, Server};
+
+const README: &str = include_str!("../../../README.md");
+
+/// Not run, and why.
+const LEFT: [(&str, &str); 3] = [
+    ("cargo test", "runs this"),
+    ("cargo install --path . --locked", "would install it"),
+    ("haul COMMAND --help", "stands for each verb; see the tests of the help"),
+];
+
+/// What is changed in a command before it is run.
+const CHANGES: [(&str, &str); 4] = [
+    ("cargo run --release -- demo", "haul demo --jobs 30 --rate 100/s"),
+    ("haul demo --jobs 100000 --rate 20/s", "haul demo --jobs 40 --rate 100/s"),
+    ("https://api.example.com/", "$API/"),
+    ("'$API", "\"$API\"'"),
+];
+
+/// The commands: indented lines and code in the text that begin with a program, without their comments.
+fn commands() -> Vec<String> {
+    let joined = README.replace(" \\\n", " ");
+    let mut commands = Vec::new();
+    for line in joined.lines() {
+        match line.strip_prefix("    ") {
+            Some(code) => commands.push(code.to_owned()),
+            None => commands.extend(line.split('`').skip(1).step_by(2).map(str::to_owned)),
+        }
+    }
+    let bare = |command: String| {
+        let command = command.split("  # ").next().unwrap_or_default();
+        command.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let commands = commands.into_iter().map(bare);
+    commands.filter(|command| command.starts_with("haul ") || command.starts_with("cargo ")).collect()
+}
+
+/// The CSV of the README.
+fn cities() -> String {
+    let lines = README.lines().skip_while(|line| !line.starts_with("    id,"));
+    lines.take_while(|line| line.starts_with("    ")).map(|line| format!("{}\n", line.trim())).collect()
+}
+
+#[test]
+fn every_command_of_the_readme_works() {
+    let server = Server::start(Script::new(|asked: &Asked| {
+        let city = asked.target.rsplit('=').next().unwrap_or_default();
+        Answer::json(format!(r#"{{"results":[{{"city":"{city}"}},2]}}"#))
+    }));
+    let folder = Folder::with("cities.csv", &cities());
+    folder.write("urls.txt", &format!("{0}/a\n{0}/b\n", server.url()));
+    let mut said = String::new();
+    let mut run = 0;
+    for command in commands() {
+        if LEFT.iter().any(|(left, _)| *left == command) {
+            continue;
+        }
+        let line = CHANGES.iter().fold(command.clone(), |line, (from, to)| line.replace(from, to));
+        said += &folder.shell(&line).env("API", &server.url()).exits(0).out;
+        run += 1;
+    }
+    assert!(run >= 8, "the commands are found: {:?}", commands());
+    assert!(said.contains("S%C3%A3o%20Paulo") && said.contains("succeeded"), "{said}");
+    assert_eq!(server.total(), 4, "two cities and two lines, once each");
+}
+
+#[test]
+fn nothing_is_left_out_or_changed_that_is_not_there() {
+    let commands = commands();
+    for (left, _) in LEFT {
+        assert!(commands.iter().any(|command| command == left), "{left} is not in {commands:?}");
+    }
+    for (from, _) in &CHANGES[..3] {
+        assert!(commands.iter().any(|command| command.contains(from)), "{from} is not in {commands:?}");
+    }
+}

@@ -24,7 +24,7 @@ const EXAMPLES: &str = "\
 Examples:
   haul import urls.txt
   haul import cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --key '{{ id }}'
-  haul import more.csv          the same request as before, for the rows of another file";
+  haul import more.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --key '{{ id }}'";
 
 /// Only import: rows become jobs, none is sent
 ///

@@ -162,6 +162,7 @@ macro_rules! store_suite {
             commit: [
                 a_response_is_kept_under_the_same_lease_until_its_result_is_there,
                 response_and_result_can_be_written_at_once,
+                an_exchange_claims_what_its_own_outcomes_leave_to_do,
                 a_second_write_back_of_a_claim_replaces_its_attempt,
                 what_an_attempt_measured_is_stored,
                 a_lease_ends_with_its_first_final_write_back,

@@ -4,7 +4,7 @@ use haul::attempt::{ErrorType, Measured, Verdict};
 use haul::clock::SECOND_US;
 use haul::job::{Event, State, next};
 use haul::minutes::Minutes;
-use haul::store::{Committed, Output, Store, WriteBack};
+use haul::store::{Committed, Output, Store, Want, WriteBack};
 
 use super::Inspect;
 use super::scene::{Scene, response, rules};
@@ -33,6 +33,24 @@ pub(crate) async fn a_response_is_kept_under_the_same_lease_until_its_result_is_
     assert_eq!((job.state, job.leased_by, job.finished), (State::Succeeded, None, true));
     assert_eq!(rows.results[&job.id], (1, "42".to_owned(), "none".to_owned()));
     assert_eq!(rows.responses[&job.id].2, "body");
+}
+
+/// Seen failing with the claim before the commit: nothing is free then but the job that was never claimed.
+pub(crate) async fn an_exchange_claims_what_its_own_outcomes_leave_to_do<T: Inspect>(at: Scene<T>) {
+    let mut at = at.with(&["a", "b", "c"]).await;
+    let leases = at.claim(2).await;
+    let again = at.retry_at(&leases[1], at.now_us);
+    let stale = WriteBack { attempt: 7, ..at.done(&leases[0], "0") };
+    let batch = [at.done(&leases[0], "42"), again, stale];
+    at.now_us += 1;
+    let (want, permits) = (Want { slots: 2, requests: 2 }, [at.now_us + 5, at.now_us + 6]);
+    let exchanged = at.store().exchange(at.run, &batch, &Minutes::default(), &want, &permits, at.now_us).await;
+    let (committed, claimed) = exchanged.expect("exchange");
+    assert_eq!(committed.stale, [2]);
+    let keys: Vec<_> = claimed.iter().map(|lease| (lease.key.as_str(), lease.attempt)).collect();
+    assert_eq!(keys, [("b", 2), ("c", 1)], "the retry that fell due, then the fresh one");
+    let rows = at.rows().await;
+    assert_eq!((rows.job("a").state, rows.leased()), (State::Succeeded, vec!["b", "c"]));
 }
 
 pub(crate) async fn response_and_result_can_be_written_at_once<T: Inspect>(at: Scene<T>) {

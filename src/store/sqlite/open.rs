@@ -34,9 +34,22 @@ pub(super) async fn writer(path: &Path, durability: Durability, create: bool) ->
         Found::Absent => create_file(path).map_err(|e| failed("create the database", path, e))?,
         Found::Empty | Found::Ours { .. } => {}
     }
-    let mut connection = options(path, durability).connect().await.map_err(|e| refused(path, e))?;
+    let mut connection = connect(path, durability).await.map_err(|e| refused(path, e))?;
     bring_up_to_date(&mut connection, path).await?;
     Ok(connection)
+}
+
+/// Where another process is just turning a new file to WAL, SQLite answers "busy" at once, whatever the timeout says.
+async fn connect(path: &Path, durability: Durability) -> Result<SqliteConnection, sqlx::Error> {
+    const EVERY: Duration = Duration::from_millis(20);
+    let options = options(path, durability);
+    for _ in 0..BUSY_TIMEOUT.as_millis() / EVERY.as_millis() {
+        match options.connect().await {
+            Err(e) if primary_code(&e) == Some(libsqlite3_sys::SQLITE_BUSY) => tokio::time::sleep(EVERY).await,
+            opened => return opened,
+        }
+    }
+    options.connect().await
 }
 
 fn options(path: &Path, durability: Durability) -> SqliteConnectOptions {

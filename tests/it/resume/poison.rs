@@ -21,7 +21,6 @@ const BAD: &str = "0025";
 
 /// A run over the library, in a process that it may kill.
 #[test]
-#[ignore = "started by the test below, in a process of its own"]
 fn a_run_that_dies_of_one_job() {
     let Some(database) = std::env::var_os(CHILD) else { return };
     let processor = |_: &Response, job: JobRef<'_>| {
@@ -64,7 +63,7 @@ fn a_job_that_kills_the_process_is_given_up_and_its_neighbours_are_not() {
     loop {
         starts += 1;
         let mut again = Command::new(std::env::current_exe().expect("this program"));
-        again.args(["resume::poison::a_run_that_dies_of_one_job", "--exact", "--ignored"]).env(CHILD, bench.db());
+        again.args(["resume::poison::a_run_that_dies_of_one_job", "--exact"]).env(CHILD, bench.db());
         let ended = bench.spawn(again).wait();
         let blamed: Vec<(String, i64)> = bench.rows("SELECT key, crashes FROM jobs WHERE crashes > 0");
         assert!(blamed.iter().all(|(key, _)| key == BAD), "blamed without reason: {blamed:?}");

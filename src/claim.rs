@@ -9,8 +9,9 @@ pub const HORIZON_US: Micros = 50_000;
 /// A claim begins so long before its first permit falls due: the time its transaction may take.
 pub const LEAD_US: Micros = 25_000;
 
-/// Most jobs of one claim: a bound on a transaction, not a target.
-pub const MOST: usize = 1_000;
+/// Most jobs of one claim: a bound on a transaction and its memory, not a target. Their requests come in one value, of which
+/// SQLite allows 10^9 bytes; a row of 1 MiB full of quotes, body included, comes to about 6 MB.
+pub const MOST: usize = 128;
 
 /// What a claim depends on.
 #[derive(Debug, Clone, Copy)]

@@ -67,7 +67,11 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Import(args) => import::run(args, &db, cli.quiet).await,
         Verb::Status(args) => status::run(args, &db).await,
         Verb::Query(args) => query::run(args, &db).await,
-        Verb::Demo(args) => demo::run(args, cli.db, cli.quiet).await,
+        Verb::Demo(args) => {
+            // Only a database that was named on the command line: HAUL_DB is that of real work.
+            let named = cli.db.filter(|db| std::env::var_os("HAUL_DB").is_none_or(|set| set != db.as_os_str()));
+            demo::run(args, named, cli.quiet).await
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub struct RunLock(#[expect(dead_code, reason = "held for its lock")] File);
 #[non_exhaustive]
 pub enum LockError {
     /// Another process has it.
-    #[error("another run holds {path}: {holder}")]
+    #[error("another run holds {path}: {holder}; wait for it to end, or stop it there (Ctrl-C)")]
     Held {
         /// The lock file.
         path: String,
@@ -60,8 +60,9 @@ impl RunLock {
     }
 }
 
+/// Beside the file itself, not beside a link to it: SQLite follows links too.
 fn lock_path(db: &Path) -> PathBuf {
-    let mut path = db.as_os_str().to_owned();
+    let mut path = db.canonicalize().unwrap_or_else(|_| db.to_owned()).into_os_string();
     path.push(".lock");
     path.into()
 }
@@ -80,5 +81,16 @@ mod tests {
         assert_eq!(holder, "pid 1");
         drop(first);
         RunLock::take(&db, "pid 3").expect("free again");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_the_database_is_the_same_database() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (db, link) = (dir.path().join("x.db"), dir.path().join("link.db"));
+        File::create(&db).expect("a file");
+        std::os::unix::fs::symlink(&db, &link).expect("a link");
+        let _first = RunLock::take(&db, "pid 1").expect("free");
+        assert!(matches!(RunLock::take(&link, "pid 2"), Err(LockError::Held { .. })));
     }
 }

@@ -216,6 +216,9 @@ impl<S: Store> Drain<S> {
             while let Some(ended) = self.journeys.try_join_next() {
                 ended?;
             }
+            if self.server.is_finished() {
+                (&mut self.server).await?; // it serves for ever, unless it panics: then nobody would get a permit any more
+            }
             if self.stop.phase() > Phase::Go {
                 return Ok(RunOutcome::Interrupted);
             }
@@ -328,7 +331,7 @@ impl<S: Store> Drain<S> {
         let context = self.context.clone();
         context.dispenser.close();
         let until_us = self.clock.now_us() + micros(context.settings.grace());
-        if self.in_flight() > 0 {
+        if self.in_flight() > 0 && ended.is_ok() {
             (context.on_event)(&RunEvent::Draining { in_flight: self.in_flight(), until_us });
         }
         if ended.is_err() {

@@ -252,6 +252,17 @@ fn names_in_block<'a>(block: &'a str, names: &mut Vec<SecretName>) -> &'a str {
     ""
 }
 
+/// The name of a query parameter of a URL, as it is given by flag, whose value is a credential that must not be stored.
+#[must_use]
+pub fn literal_credential_in_url(url: &str) -> Option<&str> {
+    const NAMES: [&str; 8] =
+        ["api_key", "api-key", "apikey", "access_token", "auth_token", "token", "client_secret", "password"];
+    let (_, query) = url.split_once('?')?;
+    let parameters = query.split('&').filter_map(|parameter| parameter.split_once('='));
+    let mut given = parameters.filter(|(_, value)| !value.is_empty() && !value.contains("{{"));
+    given.find(|(name, _)| NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))).map(|(name, _)| name)
+}
+
 /// Whether a header line, as it is given by flag, holds a credential that must not be stored: one that comes neither from
 /// a secret nor from the row.
 #[must_use]
@@ -262,4 +273,19 @@ pub fn literal_credential(line: &str) -> bool {
         || name.ends_with("-key")
         || name.ends_with("-token");
     credential && !value.trim().is_empty() && !value.contains("{{")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_in_a_url_is_seen_unless_it_is_named() {
+        assert_eq!(literal_credential_in_url("http://h/y?a=1&api_key=x"), Some("api_key"));
+        for fine in
+            ["http://h/y?api_key={{ env('K') }}", "http://h/token=1", "http://h/y?sort_key=name", "http://h/y?token="]
+        {
+            assert_eq!(literal_credential_in_url(fine), None, "{fine}");
+        }
+    }
 }

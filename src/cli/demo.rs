@@ -16,6 +16,7 @@ use haul::process::Work;
 use haul::request::Request;
 use haul::settings::Settings;
 use haul::stop::{Phase, Stop};
+use haul::store::sqlite::{open_read_only, overview};
 use haul::store::{Chunk, NewJob, Store};
 use tokio::net::TcpListener;
 
@@ -89,6 +90,7 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
         return serve_only(args.listen, config, clock).await;
     }
     let db = db.unwrap_or_else(|| DATABASE.into());
+    refuse_real_work(&db).await?;
     let last = last_settings(&db).await?;
     let held = Held::take(&db, true, last.durability, clock).await?;
     let stop = Stop::new();
@@ -121,6 +123,28 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
         try_next(&db, exit)?;
     }
     Ok(exit)
+}
+
+/// Jobs that somebody imported are not to be drained by a demo.
+async fn refuse_real_work(db: &Path) -> anyhow::Result<()> {
+    use sqlx::Connection;
+
+    if std::fs::metadata(db).map_or(true, |file| file.len() == 0) {
+        return Ok(());
+    }
+    let mut reader = open_read_only(db).await?;
+    let found = overview(&mut reader, 0).await;
+    reader.close().await?;
+    match found?.source {
+        Some(source) if source != next::DEMO => {
+            let text = format!(
+                "{} holds jobs of {source}, which the demo will not touch; name another file with --db",
+                db.display()
+            );
+            Err(UsageError(text).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The API of this demo: served here, or by another process.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use haul::secret::{Lookup, SecretName, literal_credential};
+use haul::secret::{Lookup, SecretName, literal_credential, literal_credential_in_url};
 use haul::settings::Settings;
 use haul::template::Template;
 
@@ -30,6 +30,13 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
         let name = header.split(':').next().unwrap_or_default();
         let text = format!(
             "-H '{name}: ..' holds a secret, which would be stored; name it instead: -H \"{name}: {{{{ env('NAME') }}}}\" \
+             (a variable) or {{{{ file('PATH') }}}}"
+        );
+        return Err(UsageError(text).into());
+    }
+    if let Some(name) = settings.template.url.as_deref().and_then(literal_credential_in_url) {
+        let text = format!(
+            "--url '..{name}=..' holds a secret, which would be stored; name it instead: {name}={{{{ env('NAME') }}}} \
              (a variable) or {{{{ file('PATH') }}}}"
         );
         return Err(UsageError(text).into());

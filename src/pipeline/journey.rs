@@ -20,7 +20,7 @@ use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
 use crate::store::{Lease, Output, Store};
 
-/// A 429 that does not say how long to wait pauses the limit for this long.
+/// A 429 pauses the limit for at least this long, whatever it says.
 const PAUSE_US: Micros = SECOND_US;
 
 /// What every journey of a run shares.
@@ -138,7 +138,8 @@ impl<S: Store> Context<S> {
         if failure.verdict != Verdict::Throttled {
             return;
         }
-        let until_us = failure.not_before_us.unwrap_or_else(|| self.clock.now_us() + PAUSE_US);
+        // A server that says "at once" and refuses again would be asked for ever, as fast as it answers.
+        let until_us = failure.not_before_us.unwrap_or(0).max(self.clock.now_us() + PAUSE_US);
         for limit in self.dispenser.refused(sent, until_us) {
             if let Err(error) = self.store.pause_limit(&limit, until_us).await {
                 tracing::warn!(%error, limit = limit.name, "the pause is kept for this run only");

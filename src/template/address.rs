@@ -74,7 +74,9 @@ fn parse(text: &str) -> Result<Url, String> {
         other => format!("has an {}", other.trim_start_matches("an ")),
     })?;
     if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err("holds a user name or password; give them with -u".to_owned());
+        return Err(
+            "holds a user name or password; give them as -H \"Authorization: Basic {{ env('NAME') }}\"".to_owned()
+        );
     }
     Ok(parsed)
 }

@@ -99,7 +99,7 @@ fn a_row_that_makes_no_request_says_why() {
         (
             "{{ u | safe }}",
             vec![("u", "http://me:secret@x/")],
-            "the URL \"http://***@x/\" holds a user name or password; give them with -u",
+            "the URL \"http://***@x/\" holds a user name or password; give them as -H \"Authorization: Basic {{ env('NAME') }}\"",
         ),
         (
             "{{ u | safe }}",

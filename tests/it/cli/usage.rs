@@ -102,3 +102,13 @@ fn a_literal_credential_is_refused_and_written_nowhere() {
     }
     assert_eq!(folder.names(), ["urls.txt"]);
 }
+
+// Seen failing without the question whose jobs they are: the demo sent them.
+#[test]
+fn the_demo_touches_no_jobs_that_somebody_imported() {
+    let folder = Folder::with("urls.txt", "http://127.0.0.1:9/a\n");
+    folder.haul(&["import", "urls.txt"]).exits(0);
+    folder.haul(&["--db", "haul.db", "demo", "--jobs", "1"]).exits(2).err_has("which the demo will not touch");
+    let said = folder.haul(&["query", "--csv", "SELECT state, attempts FROM jobs"]).exits(0);
+    assert_eq!(said.out, "state,attempts\npending,0\n");
+}

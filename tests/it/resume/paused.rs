@@ -59,3 +59,14 @@ fn a_pause_survives_a_crash() {
     assert_eq!(bench.number("SELECT sum(failures) FROM jobs"), 0);
     assert_eq!(bench.number("SELECT count(*) FROM jobs WHERE state = 'succeeded'"), 20);
 }
+
+// Seen to fail without the floor under the pause: 2,500 requests a second then.
+#[test]
+fn a_server_that_says_at_once_and_refuses_again_is_not_flooded() {
+    let server = Server::start(Script::new(|_: &Asked| Answer::status(429).header("retry-after", "0")));
+    let bench = Bench::with_jobs(&server, 5);
+    bench.run(&["run", "--for", "3s"]).exits(75);
+    // Five at once, then five a pause of a second: nothing here depends on how fast the machine is.
+    assert!((5..=25).contains(&server.total()), "{} requests", server.total());
+    assert_eq!(bench.number("SELECT sum(failures) FROM jobs"), 0);
+}

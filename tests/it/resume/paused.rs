@@ -60,7 +60,7 @@ fn a_pause_survives_a_crash() {
     assert_eq!(bench.number("SELECT count(*) FROM jobs WHERE state = 'succeeded'"), 20);
 }
 
-// Seen to fail without the floor under the pause: 2,500 requests a second then.
+// Seen to fail without the floor under the pause: 3,162 requests then.
 #[test]
 fn a_server_that_says_at_once_and_refuses_again_is_not_flooded() {
     let server = Server::start(Script::new(|_: &Asked| Answer::status(429).header("retry-after", "0")));

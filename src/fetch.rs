@@ -229,3 +229,46 @@ fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     let from = httpdate::parse_http_date(date?.trim()).ok()?;
     Some(until.duration_since(from).unwrap_or_default().min(MAX_RETRY_AFTER))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// Whether it is ready at once.
+    fn is_ready(future: impl Future<Output = OwnedSemaphorePermit>) -> Option<OwnedSemaphorePermit> {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(room) => Some(room),
+            Poll::Pending => None,
+        }
+    }
+
+    // Seen failing with every body given one unit.
+    #[test]
+    fn large_bodies_share_one_budget_and_one_larger_than_all_of_it_waits_until_it_is_alone() {
+        let budget = Budget::new(64 << 10, 4);
+        assert_eq!(budget.share, 8 << 10, "half of it, among the jobs in flight");
+        let first = is_ready(budget.room(24 << 10)).expect("32 KiB are free");
+        assert!(is_ready(budget.room(24 << 10)).is_none(), "8 KiB are");
+        assert!(is_ready(budget.room(u64::MAX)).is_none());
+        drop(first);
+        let all = is_ready(budget.room(u64::MAX)).expect("it is alone");
+        assert!(is_ready(budget.room(1)).is_none());
+        drop(all);
+        assert!(is_ready(budget.room(1)).is_some());
+    }
+
+    // Seen failing with the date taken against nothing.
+    #[test]
+    fn a_retry_after_is_seconds_or_a_date_on_the_servers_clock_and_at_most_an_hour() {
+        let date = Some("Mon, 23 Nov 2026 10:00:00 GMT");
+        let seconds = |value, date| retry_after(value, date).map(|wait| wait.as_secs());
+        assert_eq!([seconds("7", None), seconds("1000000000000", None)], [Some(7), Some(3600)]);
+        assert_eq!(seconds("Mon, 23 Nov 2026 10:00:09 GMT", date), Some(9));
+        assert_eq!(seconds("Mon, 23 Nov 2026 09:00:00 GMT", date), Some(0), "past");
+        assert_eq!([seconds("-1", date), seconds("soon", date), seconds("", date)], [None; 3]);
+    }
+}

@@ -1,5 +1,6 @@
 //! What a run is told to do, and what the next one takes over. Never holds a secret.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -42,8 +43,34 @@ pub struct Settings {
     pub max_attempts: u32,
     /// The wait between tries.
     pub backoff: Backoff,
+    /// What becomes of a POST or PATCH whose answer was lost.
+    pub on_uncertain: OnUncertain,
+    /// The header that carries the idempotency key of POST and PATCH; `None` = none is sent.
+    pub idempotency_header: Option<String>,
+    /// Redirects followed for one request, at most; each takes a permit.
+    pub max_redirects: u32,
+    /// The proxy of all requests; without credentials. `None` = none, whatever the environment says.
+    pub proxy: Option<String>,
+    /// A file of certificates (PEM) that are trusted beside the usual ones.
+    pub ca_file: Option<PathBuf>,
+    /// Certificates of servers are not checked.
+    pub insecure: bool,
+    /// A jq expression over the body of a success; where it is true the job fails for good: `jq:EXPR`.
+    pub fail_if: Option<String>,
     /// What a commit survives.
     pub durability: Durability,
+}
+
+/// What becomes of a request that may or may not have been carried out: its answer was lost to a timeout, a broken
+/// connection or a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUncertain {
+    /// It is sent again, with the same idempotency key.
+    #[default]
+    Retry,
+    /// Its job fails.
+    Fail,
 }
 
 /// What an acknowledged commit survives.
@@ -73,6 +100,8 @@ pub struct RequestTemplate {
     pub json_body: Option<String>,
     /// The job's identity.
     pub key: Option<String>,
+    /// What relative URLs are joined to.
+    pub base_url: Option<String>,
 }
 
 impl Default for Settings {
@@ -93,6 +122,13 @@ impl Default for Settings {
             retry_on: StatusSet::retry_on(),
             max_attempts: 5,
             backoff: Backoff::default(),
+            on_uncertain: OnUncertain::default(),
+            idempotency_header: Some("Idempotency-Key".to_owned()),
+            max_redirects: 0,
+            proxy: None,
+            ca_file: None,
+            insecure: false,
+            fail_if: None,
             durability: Durability::default(),
         }
     }

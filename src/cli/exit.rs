@@ -19,6 +19,8 @@ pub(crate) enum Exit {
     SomeFailed,
     /// No database, or no job in it.
     NothingThere,
+    /// Stopped because it could not succeed.
+    Hopeless,
     /// Another run holds this database.
     Held,
     /// Some input rows were rejected.
@@ -38,6 +40,7 @@ impl Exit {
             Self::Usage => 2,
             Self::SomeFailed => 3,
             Self::NothingThere => 4,
+            Self::Hopeless => 5,
             Self::Held => 6,
             Self::Rejected => 65,
             Self::Stopped => 75,

@@ -1,11 +1,12 @@
 //! The flags of `run` that are remembered, laid over what the last run was told.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use haul::backoff::Backoff;
 use haul::limit::Limit;
-use haul::settings::{Durability, Settings};
+use haul::settings::{Durability, OnUncertain, Settings};
 use haul::status::StatusSet;
 
 use super::exit::UsageError;
@@ -32,6 +33,9 @@ pub(crate) struct RequestFlags {
     /// Identity of each job, a template [default: hash of the request]
     #[arg(long, value_name = "TEMPLATE")]
     key: Option<String>,
+    /// What relative URLs of the input are joined to: https://api.example.com/v1
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
 }
 
 impl RequestFlags {
@@ -45,6 +49,7 @@ impl RequestFlags {
         template.url = self.url.or_else(|| template.url.take());
         template.method = self.method.or_else(|| template.method.take());
         template.key = self.key.or_else(|| template.key.take());
+        template.base_url = self.base_url.or_else(|| template.base_url.take());
         if !self.headers.is_empty() {
             template.headers = self.headers;
         }
@@ -98,6 +103,27 @@ pub(crate) struct WorkFlags {
     /// First and longest wait between tries; the wait is a random part of it [default: 250ms..60s]
     #[arg(long, value_name = "MIN..MAX", value_parser = backoff)]
     backoff: Option<Backoff>,
+    /// A jq expression over the body of a success; where it is true the job fails for good; 'none' = no such rule
+    #[arg(long, value_name = "jq:EXPR")]
+    fail_if: Option<String>,
+    /// A POST or PATCH whose answer was lost: send it again, with its idempotency key, or fail its job [default: retry]
+    #[arg(long, value_name = "retry|fail", value_parser = on_uncertain)]
+    on_uncertain: Option<OnUncertain>,
+    /// The header that carries the idempotency key of POST and PATCH; 'none' sends none [default: Idempotency-Key]
+    #[arg(long, value_name = "NAME", value_parser = header_name)]
+    idempotency_header: Option<String>,
+    /// Redirects followed for one request, a permit each [default: 0]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=20))]
+    max_redirects: Option<u32>,
+    /// The proxy of all requests; 'none' = none, which is the default whatever the environment says
+    #[arg(long, value_name = "URL")]
+    proxy: Option<String>,
+    /// A file of certificates (PEM) to trust beside the usual ones; 'none' = no such file
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+    /// Do not check the certificates of servers [default: check them]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    insecure: Option<bool>,
     /// What a commit survives [default: power-loss]
     #[arg(long, value_name = "LEVEL", env = "HAUL_DURABILITY", value_parser = durability)]
     durability: Option<Durability>,
@@ -119,9 +145,7 @@ impl WorkFlags {
                 limit.jitter_us = haul::clock::micros(jitter).min(limit.window_us);
             }
         }
-        if let Some(process) = self.process {
-            settings.process = Some(process).filter(|process| process != "none");
-        }
+        lay(&mut settings.process, self.process.map(unless_none));
         lay(&mut settings.concurrency, self.concurrency.map(|n| n as usize));
         lay(&mut settings.threads, self.threads.map(usize::from));
         lay(&mut settings.sla, self.sla.map(Some));
@@ -134,11 +158,23 @@ impl WorkFlags {
         lay(&mut settings.max_attempts, self.max_attempts);
         lay(&mut settings.backoff, self.backoff);
         lay(&mut settings.durability, self.durability);
+        lay(&mut settings.on_uncertain, self.on_uncertain);
+        lay(&mut settings.idempotency_header, self.idempotency_header.map(unless_none));
+        lay(&mut settings.max_redirects, self.max_redirects);
+        lay(&mut settings.proxy, self.proxy.map(unless_none));
+        lay(&mut settings.ca_file, self.cacert.map(|file| Some(file).filter(|file| file.as_os_str() != "none")));
+        lay(&mut settings.insecure, self.insecure);
+        lay(&mut settings.fail_if, self.fail_if.map(unless_none));
         if settings.timeout.is_zero() || settings.connect_timeout.is_zero() {
             return Err(UsageError("a timeout of 0 would fail every request; leave it out for the default".to_owned()));
         }
         Ok(())
     }
+}
+
+/// `none` takes back what the last run was told.
+fn unless_none(given: String) -> Option<String> {
+    Some(given).filter(|given| given != "none")
 }
 
 /// The text itself, or that of the file after `@`.
@@ -176,6 +212,19 @@ fn durability(text: &str) -> Result<Durability, String> {
         "crash" => Ok(Durability::Crash),
         _ => Err("write power-loss (a commit survives a power cut) or crash (only a crash of the process)".to_owned()),
     }
+}
+
+fn on_uncertain(text: &str) -> Result<OnUncertain, String> {
+    match text {
+        "retry" => Ok(OnUncertain::Retry),
+        "fail" => Ok(OnUncertain::Fail),
+        _ => Err("write retry (send it again) or fail".to_owned()),
+    }
+}
+
+fn header_name(text: &str) -> Result<String, String> {
+    http::HeaderName::from_bytes(text.as_bytes()).map_err(|_| "it is not the name of a header".to_owned())?;
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]

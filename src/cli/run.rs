@@ -226,7 +226,8 @@ fn exit(summary: &Summary, signal: Option<u8>, failed: u64, left: u64) -> Exit {
         _ if left == 0 && failed > 0 => Exit::SomeFailed,
         _ if left == 0 => Exit::Done,
         RunOutcome::Interrupted => Exit::Signal(signal.unwrap_or(2)),
-        RunOutcome::Drained | RunOutcome::Stopped | RunOutcome::Hopeless => Exit::Stopped,
+        RunOutcome::Drained | RunOutcome::Stopped => Exit::Stopped,
+        RunOutcome::Hopeless => Exit::Hopeless,
         RunOutcome::Error => Exit::Failed,
     }
 }

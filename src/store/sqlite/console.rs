@@ -217,6 +217,24 @@ impl Console {
         answer
     }
 
+    /// Hands over the ids of the jobs for which a condition over `job_view` is true, in their order, until `each` breaks.
+    ///
+    /// # Errors
+    /// As of [`Console::prepare`] and [`Console::run`].
+    pub async fn jobs_where(
+        &mut self,
+        condition: &str,
+        timeout: Duration,
+        mut each: impl FnMut(i64) -> ControlFlow<()>,
+    ) -> Result<(), QueryError> {
+        let query = self.prepare(&select_where("id", condition)?, &[]).await?;
+        let id = |row: &[Value]| match row {
+            [Value::Integer(id)] => Ok(each(*id)),
+            _ => Ok(ControlFlow::Continue(())),
+        };
+        self.run(&query, timeout, id).await
+    }
+
     /// Closes the database.
     ///
     /// # Errors
@@ -255,6 +273,42 @@ impl Console {
         self.budget.hold();
         names.unwrap_or_default()
     }
+}
+
+/// The jobs for which a condition over `job_view` is true, in their order. The condition stands on lines of its own, so that
+/// a comment at its end ends with it.
+///
+/// # Errors
+/// Where it is empty, or would end the parenthesis that it stands in.
+pub fn select_where(columns: &str, condition: &str) -> Result<String, QueryError> {
+    let wrong = |message: &str| QueryError::Sql { message: message.to_owned(), hint: None };
+    if condition.trim().is_empty() {
+        return Err(wrong("the condition is empty; `true` takes every job"));
+    }
+    if leaves_its_parenthesis(condition) {
+        return Err(wrong("the condition closes a parenthesis that it does not open"));
+    }
+    Ok(format!("SELECT {columns} FROM job_view WHERE (\n{condition}\n) ORDER BY id"))
+}
+
+/// Outside of quoted text and names.
+fn leaves_its_parenthesis(condition: &str) -> bool {
+    let (mut depth, mut quote) = (0_i32, None);
+    for c in condition.chars() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"' | '`') => quote = Some(c),
+            (None, '[') => quote = Some(']'),
+            (None, '(') => depth += 1,
+            (None, ')') => depth -= 1,
+            (None, _) => {}
+        }
+        if depth < 0 {
+            return true;
+        }
+    }
+    false
 }
 
 /// A number that stands for a name that was given.

@@ -1,5 +1,6 @@
 //! The fetch stage: one request, one complete and bounded response, or the reason why not.
 
+mod advice;
 mod connection;
 mod failure;
 

@@ -34,6 +34,17 @@ pub struct Spend {
     pub permits: u32,
 }
 
+/// What a response says of one of the server's limits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    /// What the server calls it.
+    pub name: String,
+    /// So many requests more ..
+    pub left: u64,
+    /// .. until this time.
+    pub until_us: Micros,
+}
+
 /// What is wrong with a rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no rate: {reason}; write 20/s, 600/m, 1000/h, 10000/d or 100/10s")]

@@ -3,20 +3,27 @@
 //! A state machine without I/O, clock or chance: the dispenser of a run and the simulation drive the same one,
 //! through the same queue.
 
+mod allowance;
+mod caution;
 mod dispenser;
 mod even;
 mod queue;
 mod ring;
+mod trouble;
 
 use std::collections::BTreeMap;
 
 use crate::clock::Micros;
-use crate::limit::{Limit, Spend};
+use crate::limit::{Allowance, Limit, Spend};
 
+use allowance::Allowances;
+use caution::Caution;
 pub use dispenser::Dispenser;
 use even::Even;
 pub use queue::{Queue, TICK_US, Turn};
 use ring::{Ahead, Ring};
+pub use trouble::Setback;
+use trouble::Trouble;
 
 /// How long after it falls due a permit may be used: a claim's commit and a late timer, with room to spare.
 pub const PERMIT_SLACK_US: Micros = 50_000;
@@ -50,6 +57,11 @@ pub struct Pacer {
     /// One for each limit, in their order.
     rings: Vec<Ring>,
     even: Option<Even>,
+    caution: Option<Caution>,
+    allowances: Allowances,
+    trouble: Trouble,
+    /// When the last request was sent.
+    last_us: Micros,
     paused_until_us: Micros,
     /// As many as there are requests in flight.
     flights: BTreeMap<Sent, Flight>,
@@ -71,6 +83,10 @@ impl Pacer {
             limits: limits.to_vec(),
             rings: limits.iter().map(Ring::new).collect(),
             even: shortest.map(|limit| Even::new(limit, now_us)),
+            caution: shortest.map(|limit| Caution::new(limit, 0)),
+            allowances: Allowances::default(),
+            trouble: Trouble::default(),
+            last_us: Micros::MIN,
             paused_until_us,
             flights: BTreeMap::new(),
             next: Sent(0),
@@ -84,6 +100,15 @@ impl Pacer {
         }
         pacer.pause(paused_until_us);
         pacer
+    }
+
+    /// The same pacer, with what earlier runs learned: the server has refused requests although every limit was kept, and J
+    /// was doubled so often for it.
+    #[must_use]
+    pub fn wary(mut self, doublings: u32) -> Self {
+        let shortest = self.limits.iter().min_by_key(|limit| (limit.window_us, limit.permits));
+        self.caution = shortest.map(|limit| Caution::new(limit, doublings));
+        self
     }
 
     /// The limits, with their jitter as it is now.
@@ -110,6 +135,9 @@ impl Pacer {
         }
         let sent = self.next;
         self.next = Sent(sent.0 + 1);
+        self.last_us = now_us;
+        self.trouble.sent(sent);
+        self.allowances.sent(now_us);
         for ring in &mut self.rings {
             ring.forget(now_us);
             ring.sent(now_us, 1);
@@ -156,14 +184,19 @@ impl Pacer {
     /// Nothing is sent before `until_us`, and nothing is saved up until then.
     pub fn pause(&mut self, until_us: Micros) {
         self.paused_until_us = self.paused_until_us.max(until_us);
+        if let Some(caution) = &mut self.caution {
+            caution.paused(until_us);
+        }
         if let Some(even) = &mut self.even {
             even.rest(until_us);
         }
     }
 
-    /// The server refused this request with a 429 although every limit was kept: the spread must be wider than J. Doubles
-    /// it, up to W, and returns the limits that changed. Refusals of requests sent before the last change tell nothing new.
+    /// The server refused this request with a 429 although every limit was kept: the spread must be wider than J, or the server
+    /// counts in another way. Doubles J, up to W, makes the pace strictly even and slower, and returns the limits that
+    /// changed. Refusals of requests sent before the last change tell nothing new.
     pub fn refused(&mut self, sent: Sent, now_us: Micros) -> Vec<Limit> {
+        self.trouble.well();
         if sent < self.widened {
             return Vec::new();
         }
@@ -176,7 +209,26 @@ impl Pacer {
                 changed.push(limit.clone());
             }
         }
+        if let Some(caution) = &mut self.caution {
+            caution.refused(!changed.is_empty(), now_us);
+        }
         changed
+    }
+
+    /// The server answered this request as a server should, whatever it thinks of the job; and what it said is left.
+    pub fn well(&mut self, sent: Sent, allowances: Vec<Allowance>) {
+        self.trouble.well();
+        allowances.into_iter().for_each(|allowance| self.allowances.told(allowance, sent, self.next));
+    }
+
+    /// This request failed in a way that may pass. Ten in a row mean that the server is in trouble: then nothing is sent for a
+    /// while, and after it one probe at a time.
+    pub fn failed(&mut self, sent: Sent, now_us: Micros) -> Setback {
+        let setback = self.trouble.failed(sent);
+        if let Some(wait_us) = setback.wait_us {
+            self.pause(now_us.saturating_add(wait_us));
+        }
+        setback
     }
 
     /// The times at which the permits after the `queued` next ones (claimed, not sent yet) fall due, as far as they do before
@@ -199,6 +251,11 @@ impl Pacer {
             at_us: now_us.max(self.paused_until_us),
             even: self.even,
             rings: self.rings.iter().map(Ring::ahead).collect(),
+            gap_us: self.caution.map_or(0, |caution| caution.gap_us(now_us)),
+            last_us: self.last_us,
+            allowances: &self.allowances,
+            planned: 0,
+            most: self.trouble.may_send(),
         }
     }
 }
@@ -208,12 +265,24 @@ struct Plan<'a> {
     at_us: Micros,
     even: Option<Even>,
     rings: Vec<Ahead<'a>>,
+    /// Between two requests, at least.
+    gap_us: Micros,
+    last_us: Micros,
+    allowances: &'a Allowances,
+    planned: u64,
+    /// Not more than so many; the time of the next hangs on their answers.
+    most: Option<usize>,
 }
 
 impl Iterator for Plan<'_> {
     type Item = Micros;
 
     fn next(&mut self) -> Option<Micros> {
+        self.most = match self.most {
+            Some(most) => Some(most.checked_sub(1)?),
+            None => None,
+        };
+        self.at_us = self.allowances.earliest(self.planned, self.at_us).max(self.last_us.saturating_add(self.gap_us));
         for ring in &mut self.rings {
             self.at_us = self.at_us.max(ring.next_us()?);
         }
@@ -226,6 +295,8 @@ impl Iterator for Plan<'_> {
         for ring in &mut self.rings {
             ring.plan(self.at_us);
         }
+        self.planned += 1;
+        self.last_us = self.at_us;
         Some(self.at_us)
     }
 }

@@ -4,9 +4,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Pacer, Queue, Sent, Turn};
+use super::{Pacer, Queue, Sent, Setback, Turn};
 use crate::clock::{Clock, Micros};
-use crate::limit::Limit;
+use crate::limit::{Allowance, Limit};
 
 /// A shared queue, and the clock it is served by.
 #[derive(Debug)]
@@ -93,6 +93,17 @@ impl Dispenser {
     /// reached its jitter is doubled. Gives the limits as they are now.
     pub fn refused(&self, sent: Sent, until_us: Micros) -> Vec<Limit> {
         self.state().queue.refused(sent, until_us, self.clock.now_us())
+    }
+
+    /// The server answered a request as a server should, whatever it thinks of the job; and what it said is left.
+    pub fn well(&self, sent: Sent, allowances: Vec<Allowance>) {
+        self.state().queue.well(sent, allowances);
+        self.changed.notify_one();
+    }
+
+    /// A request failed in a way that may pass: what that means, and the limits, to be paused where it means a wait.
+    pub fn failed(&self, sent: Sent) -> (Setback, Vec<Limit>) {
+        self.state().queue.failed(sent, self.clock.now_us())
     }
 
     /// Nobody is served any more; those who wait learn it at once.

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::{Pacer, Sent};
+use super::{Pacer, Sent, Setback};
 use crate::clock::Micros;
-use crate::limit::Limit;
+use crate::limit::{Allowance, Limit};
 
 /// Whoever serves the queue looks at least this often, so that a standstill of the process is noticed.
 pub const TICK_US: Micros = 20_000;
@@ -118,6 +118,17 @@ impl<T> Queue<T> {
         self.pacer.refused(sent, now_us);
         self.pacer.pause(until_us);
         self.pacer.limits().to_vec()
+    }
+
+    /// The server answered a request as a server should; and what it said is left.
+    pub fn well(&mut self, sent: Sent, allowances: Vec<Allowance>) {
+        self.pacer.well(sent, allowances);
+    }
+
+    /// A request failed in a way that may pass, as [`Pacer::failed`] takes it. Gives the limits beside it.
+    pub fn failed(&mut self, sent: Sent, now_us: Micros) -> (Setback, Vec<Limit>) {
+        let setback = self.pacer.failed(sent, now_us);
+        (setback, self.pacer.limits().to_vec())
     }
 
     /// Sends all away who wait.

@@ -1,5 +1,6 @@
 //! What the pacer promises, in sentences and in a world of virtual time.
 
+mod models;
 mod world;
 
 use governor::clock::FakeRelativeClock;
@@ -142,8 +143,49 @@ fn a_refusal_doubles_the_jitter_once_for_all_that_was_in_flight() {
     assert_eq!(changed.iter().map(|limit| limit.jitter_us).collect::<Vec<_>>(), [2 * J, 2 * J]);
     assert!(pacer.refused(second, NOW + 61_000).is_empty());
     assert_eq!(pacer.limits(), changed);
-    let third = pacer.send(NOW + 100_000).unwrap();
+    assert_eq!(pacer.earliest(NOW + 61_000), Some(NOW + 50_000 + 54_348), "strictly even, and a little slower");
+    let third = pacer.send(NOW + 104_348).unwrap();
     assert_eq!(pacer.refused(third, NOW + 110_000)[0].jitter_us, 4 * J);
+}
+
+#[test]
+fn what_was_learned_from_refusals_holds_in_the_next_run_too() {
+    assert_eq!(dues(&pacer(&["20/s"]).wary(1), 3), [0, 54_348, 108_696]);
+}
+
+#[test]
+fn a_server_in_trouble_is_asked_one_thing_at_a_time() {
+    let mut pacer = pacer(&["20/s"]);
+    let mut now_us = NOW;
+    for _ in 0..9 {
+        now_us = pacer.earliest(now_us).unwrap();
+        let sent = pacer.send(now_us).unwrap();
+        assert_eq!(pacer.failed(sent, now_us), Setback { wait_us: None, probe: false });
+    }
+    now_us += 50_000;
+    let tenth = pacer.send(now_us).unwrap();
+    assert_eq!(pacer.failed(tenth, now_us).wait_us, Some(SECOND_US));
+    assert_eq!(pacer.forecast(now_us, Micros::MAX / 2, 9, 0), [now_us + SECOND_US], "one probe, and no more");
+    now_us += SECOND_US;
+    let probe = pacer.send(now_us).unwrap();
+    assert_eq!(pacer.earliest(now_us + SECOND_US), None, "the next hangs on the answer");
+    assert_eq!(pacer.failed(probe, now_us), Setback { wait_us: Some(2 * SECOND_US), probe: true });
+    now_us += 2 * SECOND_US;
+    let probe = pacer.send(now_us).unwrap();
+    pacer.well(probe, Vec::new());
+    assert_eq!(pacer.earliest(now_us + 50_000), Some(now_us + 50_000));
+}
+
+#[test]
+fn what_the_server_says_is_left_slows_down_and_never_speeds_up() {
+    let mut pacer = pacer(&["20/s"]);
+    let sent = pacer.send(NOW).unwrap();
+    let allowance = |left, until_us| vec![Allowance { name: "q".to_owned(), left, until_us }];
+    pacer.well(sent, allowance(2, NOW + 9 * SECOND_US));
+    assert_eq!(dues(&pacer, 4), [50_000, 100_000, 9 * SECOND_US, 9 * SECOND_US]);
+    let sent = pacer.send(NOW + 50_000).unwrap();
+    pacer.well(sent, allowance(1_000_000, NOW + 9 * SECOND_US));
+    assert_eq!(pacer.earliest(NOW + 50_000), Some(NOW + 100_000));
 }
 
 #[test]

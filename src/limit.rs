@@ -45,6 +45,9 @@ pub struct Allowance {
     pub until_us: Micros,
 }
 
+/// A step of the wall clock below this cannot be told from the steps in which the clock that nobody sets is read.
+pub const LEAST_STEP_US: Micros = 20_000;
+
 /// What is wrong with a rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no rate: {reason}; write 20/s, 600/m, 1000/h, 10000/d or 100/10s")]

@@ -10,7 +10,7 @@ use tokio::sync::{RwLock, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::claim::{self, Plan, Situation};
-use crate::clock::{Clock, Micros, SECOND_US, micros};
+use crate::clock::{BootTime, Clock, Micros, SECOND_US, micros};
 use crate::commit::{self, Claim, Committer, Outcome, Slot};
 use crate::fetch::Fetcher;
 use crate::job::{RetryRules, State};
@@ -20,7 +20,7 @@ use crate::progress::{OnEvent, RunEvent, Tally};
 use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError};
+use crate::store::{Beat, NewRun, Recovered, RunOutcome, Store, StoreError};
 use journey::Context;
 
 /// The database is looked at this often for what other processes did.
@@ -103,6 +103,7 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
         version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: serde_json::to_string(&run.settings)?,
         limits: run.settings.limits.clone(),
+        boot: BootTime::read(),
     };
     let recovered = store.recover(&new, began_us).await?;
     let counts = store.counts().await?;
@@ -314,11 +315,11 @@ impl<S: Store> Drain<S> {
             return Ok(false);
         }
         self.look_us = now_us + LOOK_US;
-        let beat = (now_us >= self.beat_us).then_some(now_us);
+        let beat = (now_us >= self.beat_us).then(|| Beat { at_us: now_us, boot: BootTime::read() });
         if beat.is_some() {
             self.beat_us = now_us + BEAT_US;
         }
-        let look = self.context.store.look(self.committer.run, beat).await?;
+        let look = self.context.store.look(self.committer.run, beat.as_ref()).await?;
         if look.changed {
             self.idle_until_us = 0;
             self.fetched = true;

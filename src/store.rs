@@ -7,7 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::attempt::{ErrorType, Measured};
-use crate::clock::Micros;
+use crate::clock::{BootTime, Micros};
 use crate::job::{Next, Standing, State};
 use crate::limit::{Limit, Spend};
 use crate::minutes::Minutes;
@@ -158,6 +158,29 @@ pub struct NewRun {
     pub settings: String,
     /// The limits it keeps; the table of limits is made to hold exactly these.
     pub limits: Vec<Limit>,
+    /// The clock that nobody sets.
+    pub boot: Option<BootTime>,
+}
+
+/// A sign of life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beat {
+    /// When.
+    pub at_us: Micros,
+    /// The same on the clock that nobody sets.
+    pub boot: Option<BootTime>,
+}
+
+/// What became of the wall clock since the last sign of life of the last run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WallClock {
+    /// Nothing, as far as can be known.
+    #[default]
+    Same,
+    /// It was set forward by so much, or back where negative; permits and pauses were moved along.
+    Set(Micros),
+    /// The machine was booted so long ago, after that; what happened to the clock in between is not known.
+    Rebooted(Micros),
 }
 
 /// What a recovery found.
@@ -175,6 +198,8 @@ pub struct Recovered {
     pub spends: Vec<Spend>,
     /// The limits as they stand, jitter grown by earlier runs included, each with the time before which nothing is sent.
     pub limits: Vec<(Limit, Micros)>,
+    /// Whether the times of the last run mean what they did.
+    pub wall_clock: WallClock,
 }
 
 /// What may have changed from outside while a run goes.
@@ -276,7 +301,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Begins a run: ends dead runs, notes their interrupted attempts, frees their leases, gives up poison, and inserts the
     /// new run with its limits, in one transaction. Idempotent: a crash in between leaves everything to the next start.
-    /// The caller holds the run lock, so every lease found belongs to a dead run.
+    /// The caller holds the run lock, so every lease found belongs to a dead run. Where the wall clock was set since the last
+    /// run, its permits and pauses are moved along, so that a window is as long as it was.
     fn recover(&self, run: &NewRun, now_us: Micros) -> impl Future<Output = Done<Recovered>> + Send;
 
     /// Leases jobs that are due and have work left: first fetched ones, then retries that fell due, then fresh ones in
@@ -327,7 +353,7 @@ pub trait Store: Send + Sync + 'static {
     fn pause_limit(&self, limit: &Limit, until_us: Micros) -> impl Future<Output = Done<()>> + Send;
 
     /// What changed from outside since the last look, and a sign of life if `beat`.
-    fn look(&self, run: i64, beat: Option<Micros>) -> impl Future<Output = Done<Look>> + Send;
+    fn look(&self, run: i64, beat: Option<&Beat>) -> impl Future<Output = Done<Look>> + Send;
 
     /// Notes how the run ended. Leases it still holds are left to the next recovery.
     fn end(&self, run: i64, outcome: RunOutcome, now_us: Micros) -> impl Future<Output = Done<()>> + Send;

@@ -6,7 +6,7 @@ use crate::clock::Micros;
 use crate::limit::Limit;
 use crate::minutes::Minutes;
 use crate::store::{
-    Chunk, Committed, Counts, Done, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, Want, WriteBack,
+    Beat, Chunk, Committed, Counts, Done, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, Want, WriteBack,
 };
 
 mod tables;
@@ -97,7 +97,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn look(&self, run: i64, beat: Option<Micros>) -> Done<Look> {
+    async fn look(&self, run: i64, beat: Option<&Beat>) -> Done<Look> {
         Ok(self.with(|tables| tables.look(run, beat)))
     }
 

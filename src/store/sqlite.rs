@@ -19,7 +19,9 @@ pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
 
 use super::*;
+use crate::clock::wall_step;
 use crate::job::{self, Event, RetryRules};
+use crate::limit::LEAST_STEP_US;
 use crate::settings::Durability;
 
 /// Takes the write lock at once: a transaction that begins by reading and turns writer gets SQLITE_BUSY instead of waiting.
@@ -161,9 +163,13 @@ impl Store for SqliteStore {
 
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
         write_tx!(self, "begin the run", |tx| {
+            let wall_clock = follow_wall_clock(&mut tx, run.boot.as_ref(), now_us).await?;
             let mut found = free_dead_leases(&mut tx, now_us).await?;
+            found.wall_clock = wall_clock;
             execute!(tx, "end_dead_runs.sql", now_us);
-            let begun = execute!(tx, "begin_run.sql", now_us, &run.host, run.pid, &run.version, &run.settings);
+            let (boot, boot_us) = run.boot.as_ref().map(|boot| (&boot.boot, boot.us)).unzip();
+            let begun =
+                execute!(tx, "begin_run.sql", now_us, &run.host, run.pid, &run.version, &run.settings, boot, boot_us);
             found.run = begun.last_insert_rowid();
             found.database_id = scalar!(tx, "database_id.sql");
             let limits: Vec<_> = run.limits.iter().map(|l| (&l.name, l.permits, l.window_us, l.jitter_us)).collect();
@@ -240,7 +246,7 @@ impl Store for SqliteStore {
         })
     }
 
-    async fn look(&self, run: i64, beat: Option<Micros>) -> Done<Look> {
+    async fn look(&self, run: i64, beat: Option<&Beat>) -> Done<Look> {
         let Writer { connection, data_version } = &mut *self.writer().await;
         let read = async {
             let version = version_of_data(connection).await?;
@@ -248,9 +254,10 @@ impl Store for SqliteStore {
             let control: Option<Option<String>> =
                 rows!(connection, "control.sql", run).first().map(|row| row.try_get(0)).transpose()?;
             let stop = control.flatten().as_deref() == Some("stop");
-            if let Some(now_us) = beat {
-                execute!(connection, "heartbeat.sql", run, now_us);
-                execute!(connection, "forget_spends.sql", now_us);
+            if let Some(Beat { at_us, boot }) = beat {
+                let (boot, boot_us) = boot.as_ref().map(|boot| (&boot.boot, boot.us)).unzip();
+                execute!(connection, "heartbeat.sql", run, at_us, boot, boot_us);
+                execute!(connection, "forget_spends.sql", at_us);
             }
             Ok(Look { changed, stop })
         };
@@ -365,6 +372,27 @@ async fn move_permits(tx: &mut SqliteConnection, moved: &[(Micros, Micros)]) -> 
         execute!(tx, "spend.sql", pack::spends(moved.iter().map(|(_, to)| *to)));
     }
     Ok(())
+}
+
+/// Moves permits and pauses along with a wall clock that was set since the last sign of life of the last run.
+async fn follow_wall_clock(tx: &mut SqliteConnection, boot: Option<&BootTime>, now_us: Micros) -> Inner<WallClock> {
+    let last: Vec<SqliteRow> = rows!(tx, "last_beat.sql");
+    let (Some(boot), Some(last)) = (boot, last.first()) else { return Ok(WallClock::Same) };
+    let then = BootTime { boot: last.try_get(1)?, us: last.try_get(2)? };
+    let Some(step_us) = wall_step(last.try_get(0)?, &then, now_us, boot) else {
+        return Ok(WallClock::Rebooted(boot.us));
+    };
+    if step_us.abs() < LEAST_STEP_US {
+        return Ok(WallClock::Same);
+    }
+    let mut moved: Vec<(String, Micros, u32)> = Vec::new();
+    for row in rows!(tx, "all_spends.sql") {
+        moved.push((row.try_get(0)?, row.try_get::<Micros, _>(1)?.saturating_add(step_us), row.try_get(2)?));
+    }
+    execute!(tx, "drop_all_spends.sql");
+    execute!(tx, "write_spends.sql", pack::array(&moved));
+    execute!(tx, "move_pauses.sql", step_us);
+    Ok(WallClock::Set(step_us))
 }
 
 /// Frees what dead runs held, each job by the rule of [`job::next`], and notes the attempts they lost.

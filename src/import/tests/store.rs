@@ -13,7 +13,8 @@ use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::settings::RequestTemplate;
 use crate::store::{
-    Chunk, Committed, Counts, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, StoreError, Want, WriteBack,
+    Beat, Chunk, Committed, Counts, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, StoreError, Want,
+    WriteBack,
 };
 use crate::template::Template;
 
@@ -90,7 +91,7 @@ impl Store for Kept {
         unreachable!()
     }
 
-    async fn look(&self, _: i64, _: Option<Micros>) -> Done<Look> {
+    async fn look(&self, _: i64, _: Option<&Beat>) -> Done<Look> {
         unreachable!()
     }
 

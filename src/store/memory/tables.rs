@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::attempt::{ErrorType, Measured};
-use crate::clock::Micros;
+use crate::clock::{BootTime, Micros};
 use crate::job::{Next, Standing, State};
 use crate::limit::Limit;
 use crate::minutes::Minutes;
@@ -60,6 +60,8 @@ pub struct Run {
     pub started_at_us: Micros,
     /// Last sign of life.
     pub heartbeat_at_us: Micros,
+    /// The same on the clock that nobody sets.
+    pub boot: Option<BootTime>,
     /// When it ended, and how, as in `runs.outcome`.
     pub ended: Option<(Micros, &'static str)>,
     /// Its settings, as JSON.

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use crate::attempt::{ErrorType, Measured};
 use crate::backoff::Backoff;
-use crate::clock::{Micros, SECOND_US};
+use crate::clock::{BootTime, Micros, SECOND_US, wall_step};
 use crate::job::{Event, RetryRules, Standing, State, next};
-use crate::limit::{Limit, Spend};
+use crate::limit::{LEAST_STEP_US, Limit, Spend};
 use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::store::{
-    Chunk, Committed, Done, Imported, Lease, Look, NewJob, NewRun, Recovered, Reject, RunOutcome, StoreError, Want,
-    WriteBack,
+    Beat, Chunk, Committed, Done, Imported, Lease, Look, NewJob, NewRun, Recovered, Reject, RunOutcome, StoreError,
+    WallClock, Want, WriteBack,
 };
 
 use super::tables::{Attempt, Import, Job, KeptLimit, Run, Tables, next_id};
@@ -58,10 +58,11 @@ impl Tables {
     }
 
     pub(super) fn recover(&mut self, run: &NewRun, now_us: Micros) -> Recovered {
+        let wall_clock = self.follow_wall_clock(run.boot.as_ref(), now_us);
         for dead in self.runs.values_mut().filter(|run| run.ended.is_none()) {
             dead.ended = Some((now_us, "crashed"));
         }
-        let mut found = Recovered { run: next_id(&self.runs), ..Recovered::default() };
+        let mut found = Recovered { run: next_id(&self.runs), wall_clock, ..Recovered::default() };
         let leased: Vec<i64> = self.jobs.iter().filter(|(_, job)| job.run.is_some()).map(|(id, _)| *id).collect();
         for id in leased {
             if self.interrupt(id, now_us) == Some(State::Failed) {
@@ -75,9 +76,26 @@ impl Tables {
         found.limits = self.limits.values().map(|kept| (kept.limit.clone(), kept.paused_until_us)).collect();
         found.limits.sort_by_key(|(limit, _)| limit.window_us);
         let settings = run.settings.clone();
-        let run = Run { started_at_us: now_us, heartbeat_at_us: now_us, ended: None, settings, stop: false };
+        let boot = run.boot.clone();
+        let run = Run { started_at_us: now_us, heartbeat_at_us: now_us, boot, ended: None, settings, stop: false };
         self.runs.insert(found.run, run);
         found
+    }
+
+    /// Moves permits and pauses along with a wall clock that was set since the last sign of life of the last run.
+    fn follow_wall_clock(&mut self, boot: Option<&BootTime>, now_us: Micros) -> WallClock {
+        let last = self.runs.last_key_value().map(|(_, run)| (run.heartbeat_at_us, run.boot.clone()));
+        let (Some(boot), Some((then_us, Some(then)))) = (boot, last) else { return WallClock::Same };
+        let Some(step_us) = wall_step(then_us, &then, now_us, boot) else { return WallClock::Rebooted(boot.us) };
+        if step_us.abs() < LEAST_STEP_US {
+            return WallClock::Same;
+        }
+        let spends = std::mem::take(&mut self.spends).into_iter();
+        self.spends = spends.map(|((limit, until_us), permits)| ((limit, until_us + step_us), permits)).collect();
+        for kept in self.limits.values_mut().filter(|kept| kept.paused_until_us > 0) {
+            kept.paused_until_us += step_us;
+        }
+        WallClock::Set(step_us)
     }
 
     /// Frees the lease of a dead run and notes the attempt that was lost with it; gives the state the job has then.
@@ -241,12 +259,12 @@ impl Tables {
         }
     }
 
-    pub(super) fn look(&mut self, run: i64, beat: Option<Micros>) -> Look {
+    pub(super) fn look(&mut self, run: i64, beat: Option<&Beat>) -> Look {
         let Some(run) = self.runs.get_mut(&run) else { return Look::default() };
-        run.heartbeat_at_us = beat.unwrap_or(run.heartbeat_at_us);
         let stop = run.stop;
-        if let Some(now_us) = beat {
-            self.forget_spends(now_us);
+        if let Some(Beat { at_us, boot }) = beat {
+            (run.heartbeat_at_us, run.boot) = (*at_us, boot.clone());
+            self.forget_spends(*at_us);
         }
         Look { changed: false, stop }
     }

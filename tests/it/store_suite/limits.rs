@@ -1,10 +1,10 @@
 //! Promises about limits and permits.
 
-use haul::clock::{Micros, SECOND_US};
+use haul::clock::{BootTime, Micros, SECOND_US};
 use haul::limit::{Limit, Spend};
-use haul::store::{Lease, Recovered, Store, Want, WriteBack};
+use haul::store::{Beat, Lease, NewRun, Recovered, Store, WallClock, Want, WriteBack};
 
-use super::scene::{Scene, limit};
+use super::scene::{Scene, limit, new_run};
 use super::{Inspect, Rows};
 
 fn both() -> [Limit; 2] {
@@ -201,4 +201,45 @@ pub(crate) async fn limits_are_told_with_the_shortest_window_first<T: Inspect>(m
     let found = at.start_with(&[limit("1/m", 1, 60 * SECOND_US), minute, second]).await;
     let names: Vec<_> = found.limits.iter().map(|(limit, _)| limit.name.as_str()).collect();
     assert_eq!(names, ["20/s", "1/m", "600/m"]);
+}
+
+/// Another run begins, on a clock that nobody set.
+async fn restart<T: Inspect>(at: &mut Scene<T>, boot: &BootTime) -> Recovered {
+    at.stored.die().await;
+    let run = NewRun { boot: Some(boot.clone()), ..new_run(&both()) };
+    let found = at.store().recover(&run, at.now_us).await.expect("recover");
+    at.run = found.run;
+    found
+}
+
+// Seen failing without `follow_wall_clock`: the permits of the minute were gone.
+pub(crate) async fn a_wall_clock_that_was_set_moves_permits_and_pauses_along<T: Inspect>(mut at: Scene<T>) {
+    at.import(&["a", "b", "c"]).await;
+    let boot = |us| BootTime { boot: "first".to_owned(), us };
+    restart(&mut at, &boot(0)).await;
+    at.now_us += 9 * SECOND_US;
+    let beat = Beat { at_us: at.now_us, boot: Some(boot(9 * SECOND_US)) };
+    at.store().look(at.run, Some(&beat)).await.expect("look");
+    let until_us = at.now_us;
+    claim_until(&at, &[until_us, until_us + 1, until_us + 2]).await;
+    let paused = both()[1].clone();
+    at.store().pause_limit(&paused, until_us + 50 * SECOND_US).await.expect("pause");
+    for step_us in [3_600 * SECOND_US, -40 * SECOND_US] {
+        let before = at.rows().await;
+        at.now_us += step_us; // and no time has passed
+        let found = restart(&mut at, &boot(9 * SECOND_US)).await;
+        assert_eq!(found.wall_clock, WallClock::Set(step_us));
+        let minute: u32 = found.spends.iter().filter(|spend| spend.limit == "600/m").map(|spend| spend.permits).sum();
+        assert_eq!(minute, 3, "the window is as long as it was");
+        let rows = at.rows().await;
+        let paused_us = |rows: &Rows| rows.limits["600/m"].paused_until_us;
+        assert_eq!(paused_us(&rows), paused_us(&before) + step_us);
+        assert_eq!(rows.limits["20/s"].paused_until_us, 0);
+    }
+    at.now_us += 5_000;
+    assert_eq!(restart(&mut at, &boot(9 * SECOND_US)).await.wall_clock, WallClock::Same, "too little to be told");
+    let second = BootTime { boot: "second".to_owned(), us: 7 * SECOND_US };
+    assert_eq!(restart(&mut at, &second).await.wall_clock, WallClock::Rebooted(7 * SECOND_US));
+    let found = at.start_with(&both()).await;
+    assert_eq!(found.wall_clock, WallClock::Same, "a system that does not tell");
 }

@@ -5,7 +5,7 @@ use haul::clock::SECOND_US;
 use haul::job::{Event, State};
 use haul::limit::Limit;
 use haul::store::memory::MemoryStore;
-use haul::store::{Chunk, Lease, RunOutcome, Store, WriteBack};
+use haul::store::{Beat, Chunk, Lease, RunOutcome, Store, WriteBack};
 
 use super::scene::{LIMIT, Scene, limit, new_job, request};
 use super::{Inspect, Rows};
@@ -145,8 +145,8 @@ async fn play<T: Inspect>(at: &mut Scene<T>, verb: &Verb) -> (String, Vec<Lease>
             format!("{:?}", at.store().pause_limit(&paused, at.now_us + us).await)
         }
         Verb::Look { beat } => {
-            let now_us = at.now_us;
-            format!("{:?}", at.store().look(at.run, beat.then_some(now_us)).await)
+            let beat = beat.then(|| Beat { at_us: at.now_us, boot: None });
+            format!("{:?}", at.store().look(at.run, beat.as_ref()).await)
         }
         Verb::End(outcome) => format!("{:?}", at.store().end(at.run, outcome, at.now_us).await),
         Verb::Crash { limits } => {

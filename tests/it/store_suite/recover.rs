@@ -3,7 +3,7 @@
 use haul::attempt::{ErrorType, Verdict};
 use haul::clock::SECOND_US;
 use haul::job::State;
-use haul::store::{Look, NewRun, RunOutcome, Store};
+use haul::store::{Beat, Look, NewRun, RunOutcome, Store};
 
 use super::Inspect;
 use super::scene::{Scene, keys, new_run};
@@ -170,8 +170,8 @@ pub(crate) async fn the_settings_of_the_last_run_are_kept<T: Inspect>(mut at: Sc
 pub(crate) async fn a_stop_asked_of_nobody_is_not_seen<T: Inspect>(at: Scene<T>) {
     let at = at.with(&["a"]).await;
     let before = at.rows().await;
-    for beat in [None, Some(at.now_us + 1)] {
-        assert_eq!(at.store().look(at.run, beat).await.expect("look"), Look { changed: false, stop: false });
+    for beat in [None, Some(Beat { at_us: at.now_us + 1, boot: None })] {
+        assert_eq!(at.store().look(at.run, beat.as_ref()).await.expect("look"), Look { changed: false, stop: false });
     }
     assert_eq!(at.rows().await, before);
 }

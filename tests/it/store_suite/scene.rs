@@ -191,6 +191,7 @@ pub(crate) fn new_run(limits: &[Limit]) -> NewRun {
         version: "0".to_owned(),
         settings: "{}".to_owned(),
         limits: limits.to_vec(),
+        boot: None,
     }
 }
 

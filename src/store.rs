@@ -183,6 +183,14 @@ pub enum WallClock {
     Rebooted(Micros),
 }
 
+impl WallClock {
+    /// How far a time of the last run is to be moved.
+    #[must_use]
+    pub fn step_us(self) -> Micros {
+        if let Self::Set(step_us) = self { step_us } else { 0 }
+    }
+}
+
 /// What a recovery found.
 #[derive(Debug, Clone, Default)]
 pub struct Recovered {

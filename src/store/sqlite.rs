@@ -164,8 +164,7 @@ impl Store for SqliteStore {
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
         write_tx!(self, "begin the run", |tx| {
             let wall_clock = follow_wall_clock(&mut tx, run.boot.as_ref(), now_us).await?;
-            let mut found = free_dead_leases(&mut tx, now_us).await?;
-            found.wall_clock = wall_clock;
+            let mut found = free_dead_leases(&mut tx, wall_clock, now_us).await?;
             execute!(tx, "end_dead_runs.sql", now_us);
             let (boot, boot_us) = run.boot.as_ref().map(|boot| (&boot.boot, boot.us)).unzip();
             let begun =
@@ -396,7 +395,7 @@ async fn follow_wall_clock(tx: &mut SqliteConnection, boot: Option<&BootTime>, n
 }
 
 /// Frees what dead runs held, each job by the rule of [`job::next`], and notes the attempts they lost.
-async fn free_dead_leases(tx: &mut SqliteConnection, now_us: Micros) -> Inner<Recovered> {
+async fn free_dead_leases(tx: &mut SqliteConnection, wall_clock: WallClock, now_us: Micros) -> Inner<Recovered> {
     // Rules of retries do not matter here: an interruption is no failure of the job.
     let rules = RetryRules { max_attempts: 1, backoff: crate::backoff::Backoff::default(), seed: 0 };
     execute!(tx, "note_interrupted.sql");
@@ -407,6 +406,7 @@ async fn free_dead_leases(tx: &mut SqliteConnection, now_us: Micros) -> Inner<Re
         let (job, attempt) = (row.try_get(0)?, row.try_get(1)?);
         let standing = standing(&row, 2)?;
         let (error_type, permit_us): (Option<String>, Micros) = (row.try_get(6)?, row.try_get(7)?);
+        let permit_us = permit_us.saturating_add(wall_clock.step_us());
         if standing.state == State::Pending && permit_us < now_us {
             // Its request may have left as late as the run died: on a connection that was long in opening, say.
             late.push((permit_us, now_us));
@@ -422,7 +422,7 @@ async fn free_dead_leases(tx: &mut SqliteConnection, now_us: Micros) -> Inner<Re
         execute!(tx, "write_jobs.sql", pack::jobs(&freed, 0, now_us));
         execute!(tx, "write_counts.sql", pack::counts(&freed, &from.iter().map(String::as_str).collect::<Vec<_>>()));
     }
-    Ok(Recovered { interrupted: freed.len() as u64 - poisoned, poisoned, ..Recovered::default() })
+    Ok(Recovered { interrupted: freed.len() as u64 - poisoned, poisoned, wall_clock, ..Recovered::default() })
 }
 
 /// Four columns from `at` on: state, failures, generation, crashes.

@@ -65,7 +65,7 @@ impl Tables {
         let mut found = Recovered { run: next_id(&self.runs), wall_clock, ..Recovered::default() };
         let leased: Vec<i64> = self.jobs.iter().filter(|(_, job)| job.run.is_some()).map(|(id, _)| *id).collect();
         for id in leased {
-            if self.interrupt(id, now_us) == Some(State::Failed) {
+            if self.interrupt(id, wall_clock, now_us) == Some(State::Failed) {
                 found.poisoned += 1;
             } else {
                 found.interrupted += 1;
@@ -99,12 +99,12 @@ impl Tables {
     }
 
     /// Frees the lease of a dead run and notes the attempt that was lost with it; gives the state the job has then.
-    fn interrupt(&mut self, id: i64, now_us: Micros) -> Option<State> {
+    fn interrupt(&mut self, id: i64, wall_clock: WallClock, now_us: Micros) -> Option<State> {
         // An interruption costs a job nothing, so no rule about retries has a say in it.
         const NO_WAIT: Backoff = Backoff { base: Duration::ZERO, ceiling: Duration::ZERO };
         const NO_RULES: RetryRules = RetryRules { max_attempts: 1, backoff: NO_WAIT, seed: 0 };
         let job = self.jobs.get(&id)?;
-        let (run, attempt, permit_us) = (job.run?, job.attempts, job.due_at_us);
+        let (run, attempt, permit_us) = (job.run?, job.attempts, job.due_at_us.saturating_add(wall_clock.step_us()));
         let late = job.standing.state == State::Pending && permit_us < now_us;
         let gone = next(job.standing, &Event::Interrupted, &NO_RULES, id, attempt, now_us);
         // What a first write-back of this claim measured stays: its request was answered, only its processing was lost.

@@ -97,6 +97,14 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// The server refused the request as one too many (429).
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.verdict == Verdict::Throttled && self.error_type.as_str() == "429"
+    }
+}
+
 /// What one attempt measured: a row of `attempts`. `None` where the stage was not reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Measured {

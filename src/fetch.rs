@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::attempt::{ErrorType, Failure, Measured, Verdict};
 use crate::clock::{Clock, Micros};
+use crate::limit::Allowance;
 use crate::request::Request;
 use crate::response::Response;
 use crate::secret::{Lookup, resolve};
@@ -44,8 +45,17 @@ pub struct Fetched {
     pub response: Option<Arc<Response>>,
     /// Why it does not count as a success.
     pub failure: Option<Failure>,
+    /// What the server says is left of its limits.
+    pub allowances: Vec<Allowance>,
     /// Room in the byte budget, held until the response is committed.
     pub room: Option<OwnedSemaphorePermit>,
+}
+
+impl Fetched {
+    /// There is no complete response.
+    fn failed(measured: Measured, failure: Failure) -> Self {
+        Self { measured, response: None, failure: Some(failure), allowances: Vec::new(), room: None }
+    }
 }
 
 impl Fetcher {
@@ -87,7 +97,7 @@ impl Fetcher {
             Ok(request) => connection::watched(opened, self.client.execute(request)).await,
             Err(failure) => {
                 answered(self.clock.now_us());
-                return Fetched { measured, response: None, failure: Some(failure), room: None };
+                return Fetched::failed(measured, failure);
             }
         };
         let head_us = self.clock.now_us();
@@ -96,16 +106,17 @@ impl Fetcher {
             Ok(head) => head,
             Err(error) => {
                 let failure = failure::of_error(&error, &self.settings);
-                return Fetched { measured, response: None, failure: Some(failure), room: None };
+                return Fetched::failed(measured, failure);
             }
         };
+        let allowances = advice::allowances(head.headers(), head_us);
         measured.ttfb_us = Some(head_us - started_us);
         measured.status_code = Some(head.status().as_u16());
         let read = self.body(&mut head).await;
         let fetched_at_us = self.clock.now_us();
         let (body, room) = match read {
             Ok(read) => read,
-            Err(failure) => return Fetched { measured, response: None, failure: Some(failure), room: None },
+            Err(failure) => return Fetched { allowances, ..Fetched::failed(measured, failure) },
         };
         measured.fetch_us = Some(fetched_at_us - started_us);
         measured.bytes = Some(body.len() as u64);
@@ -113,7 +124,7 @@ impl Fetcher {
         let headers = stored_headers(head.headers());
         let status_code = head.status().as_u16();
         let response = Some(Arc::new(Response { status_code, headers, body, fetched_at_us }));
-        Fetched { measured, response, failure, room }
+        Fetched { measured, response, failure, allowances, room }
     }
 
     fn build(&self, request: &Request, idempotency_key: Option<&str>) -> Result<reqwest::Request, Failure> {

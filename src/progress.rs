@@ -1,10 +1,11 @@
 //! What a run tells of itself while it goes: events out of the machinery. Drawing them is somebody else's work.
 
-use crate::attempt::{ErrorType, Measured, Verdict};
+use crate::attempt::{ErrorType, Measured};
 use crate::clock::Micros;
 use crate::job::{Event, Next, State};
+use crate::limit::Limit;
 use crate::minutes::Minutes;
-use crate::store::Counts;
+use crate::store::{Counts, WallClock};
 
 /// Something a run tells.
 #[derive(Debug)]
@@ -21,11 +22,21 @@ pub enum RunEvent<'a> {
     },
     /// A batch of outcomes is durable.
     Committed(&'a Tally),
-    /// The server asked us to wait; nothing is sent before this time.
+    /// Nothing is sent before this time.
     Paused {
         /// Until when.
         until_us: Micros,
+        /// Why.
+        why: Pause,
     },
+    /// The server refused a request although every limit was kept: from now on, in later runs too, the pace is strictly even
+    /// and a little slower.
+    Widened {
+        /// The limits, with the spread that is allowed for now.
+        limits: &'a [Limit],
+    },
+    /// The wall clock was set since the last run, or the machine was booted anew.
+    WallClock(WallClock),
     /// It claims nothing more, and waits for what flies.
     Draining {
         /// Jobs in flight.
@@ -33,6 +44,17 @@ pub enum RunEvent<'a> {
         /// At most until then.
         until_us: Micros,
     },
+}
+
+/// Why nothing is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// The server refused a request as one too many.
+    Refused,
+    /// Ten requests in a row failed in a way that may pass; one at a time finds out when it has.
+    Trouble,
+    /// The machine was booted anew, and what was sent just before that is not known.
+    Rebooted,
 }
 
 /// Takes events; called from within the run, so it should be quick.
@@ -74,7 +96,7 @@ impl Tally {
             State::Succeeded => self.succeeded += 1,
             State::Failed => self.failed += 1,
             State::Pending | State::Fetched | State::Cancelled => match event {
-                Event::FetchFailed(failure) if failure.verdict == Verdict::Throttled => self.refused += 1,
+                Event::FetchFailed(failure) if failure.is_refusal() => self.refused += 1,
                 Event::FetchFailed(_) | Event::ProcessFailed(_) => self.retried += 1,
                 Event::Fetched | Event::Processed | Event::Interrupted => {}
             },

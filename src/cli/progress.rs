@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use haul::clock::{Clock, Micros, SECOND_US, span};
 use haul::job::State;
-use haul::progress::{RunEvent, Tally, count};
+use haul::progress::{Pause, RunEvent, Tally, count};
 
 use super::terminal::cut;
 
@@ -49,6 +49,7 @@ struct Shown {
     rate: f64,
     rated_us: Micros,
     paused_until_us: Micros,
+    paused_by: &'static str,
     over: bool,
 }
 
@@ -110,7 +111,32 @@ impl Progress {
             RunEvent::Committed(tally) => {
                 shown.tally = Tally::clone(tally);
             }
-            RunEvent::Paused { until_us } => shown.paused_until_us = *until_us,
+            RunEvent::Paused { until_us, why } => {
+                shown.paused_until_us = *until_us;
+                shown.paused_by = match why {
+                    Pause::Refused => "paused by the server for",
+                    Pause::Trouble => "the server is in trouble, next probe in",
+                    Pause::Rebooted => "the machine was booted anew, waiting for",
+                };
+            }
+            RunEvent::Widened { limits } => {
+                let names: Vec<_> = limits.iter().map(|limit| limit.name.as_str()).collect();
+                drop(shown);
+                self.note(&format!(
+                    "the server refused a request although {} was kept: from now on requests are strictly even, and a \
+                     little fewer (it may count otherwise; --rate changes it)",
+                    names.join(" + ")
+                ));
+            }
+            RunEvent::WallClock(clock) => {
+                let step_us = clock.step_us();
+                let way = if step_us > 0 { "forward" } else { "back" };
+                let step = humantime::format_duration(span(step_us.abs() / 1_000_000 * 1_000_000));
+                drop(shown);
+                self.note(&format!(
+                    "the wall clock was set {way} by {step} since the last run; its permits moved along"
+                ));
+            }
             RunEvent::Draining { in_flight, until_us } => {
                 let wait = span((until_us - self.clock.now_us()).max(0));
                 let wait = humantime::format_duration(Duration::from_secs(wait.as_secs()));
@@ -189,7 +215,7 @@ impl Shown {
         let left = self.total.saturating_sub(self.done());
         if self.paused_until_us > now_us {
             let wait = Duration::from_secs(span(self.paused_until_us - now_us).as_secs() + 1);
-            text += &format!("  paused by the server for {}", humantime::format_duration(wait));
+            text += &format!("  {} {}", self.paused_by, humantime::format_duration(wait));
         } else if rate > 0.0 && left > 0 {
             let eta = Duration::from_secs((left as f64 / rate).ceil() as u64);
             text += &format!("  ETA {}", humantime::format_duration(eta));

@@ -90,8 +90,8 @@ impl Dispenser {
     }
 
     /// The server refused a request as one too many: nothing is sent before `until_us`, and where the limit had not been
-    /// reached its jitter is doubled. Gives the limits as they are now.
-    pub fn refused(&self, sent: Sent, until_us: Micros) -> Vec<Limit> {
+    /// reached its jitter is doubled. Gives the limits as they are now, and whether they are new.
+    pub fn refused(&self, sent: Sent, until_us: Micros) -> (Vec<Limit>, bool) {
         self.state().queue.refused(sent, until_us, self.clock.now_us())
     }
 

@@ -112,12 +112,12 @@ impl<T> Queue<T> {
     }
 
     /// The server refused a request as one too many: nothing is sent before `until_us`, and where the limit had not been
-    /// reached its jitter is doubled. Gives the limits as they are now.
-    pub fn refused(&mut self, sent: Sent, until_us: Micros, now_us: Micros) -> Vec<Limit> {
+    /// reached its jitter is doubled. Gives the limits as they are now, and whether they are new.
+    pub fn refused(&mut self, sent: Sent, until_us: Micros, now_us: Micros) -> (Vec<Limit>, bool) {
         self.notice_standstill(now_us);
-        self.pacer.refused(sent, now_us);
+        let changed = self.pacer.refused(sent, now_us);
         self.pacer.pause(until_us);
-        self.pacer.limits().to_vec()
+        (self.pacer.limits().to_vec(), !changed.is_empty())
     }
 
     /// The server answered a request as a server should; and what it said is left.

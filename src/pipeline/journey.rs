@@ -12,9 +12,10 @@ use crate::clock::{Clock, Micros, SECOND_US};
 use crate::commit::{Outcome, Report, Slot};
 use crate::fetch::{Fetched, Fetcher};
 use crate::job::{Event, Standing, State};
+use crate::limit::{Allowance, Limit};
 use crate::pace::{Dispenser, Sent};
 use crate::process::{JobRef, Pool, Work};
-use crate::progress::{OnEvent, RunEvent};
+use crate::progress::{OnEvent, Pause, RunEvent};
 use crate::response::Response;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
@@ -76,12 +77,13 @@ impl<S: Store> Context<S> {
         };
         let (fetched, counts_from_us) = self.unless_left(self.request(&job.lease, sent)).await?;
         job.late_permit = permit_us.filter(|permit_us| counts_from_us > *permit_us).map(|from| (from, counts_from_us));
-        let Fetched { measured, response, failure, room } = fetched;
+        let Fetched { measured, response, failure, allowances, room } = fetched;
         let rate_wait_us = measured.started_at_us.map(|started_us| started_us - claimed_us);
         job.measured = Measured { rate_wait_us, ..measured };
         job.slot.room = room;
         match (failure, response) {
             (None, Some(response)) => {
+                self.dispenser.well(sent, allowances);
                 if self.work.is_none() {
                     // Nothing of the user's runs between the two: response and result are reported together.
                     job.unsaved = Some(response.clone());
@@ -93,8 +95,8 @@ impl<S: Store> Context<S> {
                 Some((job, response))
             }
             (failure, response) => {
-                let failure = failure.unwrap_or_else(no_answer);
-                self.pause_if_throttled(&failure, sent).await;
+                let mut failure = failure.unwrap_or_else(no_answer);
+                self.heed(&mut failure, sent, allowances).await;
                 self.end(job, Event::FetchFailed(failure), response, None).await;
                 None
             }
@@ -133,19 +135,49 @@ impl<S: Store> Context<S> {
         Some(())
     }
 
-    /// A 429 pauses the limit once, durably; it is the limit's concern, not the job's.
-    async fn pause_if_throttled(&self, failure: &Failure, sent: Sent) {
-        if failure.verdict != Verdict::Throttled {
-            return;
+    /// What a failure says of the server, beside what it says of its job.
+    async fn heed(&self, failure: &mut Failure, sent: Sent, allowances: Vec<Allowance>) {
+        match failure.verdict {
+            Verdict::Throttled => self.heed_refusal(failure, sent, &allowances).await,
+            Verdict::Transient => self.heed_setback(failure, sent).await,
+            Verdict::Permanent if failure.answered => self.dispenser.well(sent, allowances),
+            Verdict::Permanent => {}
         }
+    }
+
+    /// A 429 pauses the limit once, durably; it is the limit's concern, not the job's.
+    async fn heed_refusal(&self, failure: &Failure, sent: Sent, allowances: &[Allowance]) {
+        let used_up = allowances.iter().filter(|allowance| allowance.left == 0);
+        let asked_us = failure.not_before_us.or(used_up.map(|allowance| allowance.until_us).max());
         // A server that says "at once" and refuses again would be asked for ever, as fast as it answers.
-        let until_us = failure.not_before_us.unwrap_or(0).max(self.clock.now_us() + PAUSE_US);
-        for limit in self.dispenser.refused(sent, until_us) {
-            if let Err(error) = self.store.pause_limit(&limit, until_us).await {
+        let until_us = asked_us.unwrap_or(0).max(self.clock.now_us() + PAUSE_US);
+        let (limits, widened) = self.dispenser.refused(sent, until_us);
+        self.pause(&limits, until_us, Pause::Refused).await;
+        if widened {
+            (self.on_event)(&RunEvent::Widened { limits: &limits });
+        }
+    }
+
+    /// Ten transient failures in a row are the server's trouble: it is left alone for a while, and what a probe finds is not
+    /// held against its job.
+    async fn heed_setback(&self, failure: &mut Failure, sent: Sent) {
+        let (setback, limits) = self.dispenser.failed(sent);
+        let Some(wait_us) = setback.wait_us else { return };
+        let until_us = self.clock.now_us() + wait_us;
+        if setback.probe {
+            failure.verdict = Verdict::Throttled;
+            failure.not_before_us = failure.not_before_us.max(Some(until_us));
+        }
+        self.pause(&limits, until_us, Pause::Trouble).await;
+    }
+
+    async fn pause(&self, limits: &[Limit], until_us: Micros, why: Pause) {
+        for limit in limits {
+            if let Err(error) = self.store.pause_limit(limit, until_us).await {
                 tracing::warn!(%error, limit = limit.name, "the pause is kept for this run only");
             }
         }
-        (self.on_event)(&RunEvent::Paused { until_us });
+        (self.on_event)(&RunEvent::Paused { until_us, why });
     }
 
     /// Makes the result and reports it.

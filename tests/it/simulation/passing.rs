@@ -194,7 +194,7 @@ impl World {
 
     /// The server asked to wait.
     async fn pause(&mut self, sent: Sent, until_us: Micros) {
-        for limit in self.memory.queue.refused(sent, until_us, self.now_us) {
+        for limit in self.memory.queue.refused(sent, until_us, self.now_us).0 {
             self.store.pause_limit(&limit, until_us).await.expect("pause");
         }
         self.look();

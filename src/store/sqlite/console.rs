@@ -1,5 +1,7 @@
 //! SQL that somebody typed, over a database that it cannot change.
 
+mod kinds;
+
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -13,6 +15,8 @@ use super::failed;
 use super::params::{self, Bound};
 use super::probe::{open_read_only, primary_code};
 use super::sandbox::{self, Budget, Refusal};
+pub use kinds::Kind;
+
 use crate::near::nearest;
 use crate::store::StoreError;
 

@@ -194,7 +194,8 @@ async fn done(granted: &Granted, db: &Path, clock: Clock) -> anyhow::Result<()> 
         text += &format!("the run that is going (pid {}) takes them up\n", run.pid);
     }
     let verb = if run.is_some() { "status" } else { verb };
-    quiet_if_closed(write!(out, "{text}next: {}\n", next::command(verb, db)).and_then(|()| out.flush()))?;
+    text += &format!("next: {}", next::command(verb, db));
+    quiet_if_closed(say(&mut out, &text).and_then(|()| out.flush()))?;
     Ok(())
 }
 

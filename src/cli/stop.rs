@@ -10,6 +10,7 @@ use haul::settings::Durability;
 use haul::store::Store;
 use haul::store::sqlite::{SqliteStore, open_read_only, overview};
 
+use super::choice::many;
 use super::exit::{Exit, NothingThere};
 use super::next;
 use super::terminal::{quiet_if_closed, visible};
@@ -41,9 +42,9 @@ pub(crate) async fn run(StopArgs {}: StopArgs, db: &Path) -> anyhow::Result<Exit
         return Err(NothingThere(idle(None, db)).into());
     }
     let host = visible(&run.host);
-    let (in_flight, next) = (found.jobs.in_flight, next::command("status", db));
+    let (flying, next) = (many(found.jobs.in_flight, "job"), next::command("status", db));
     let text = format!(
-        "the run that is going (pid {} on {host}) is asked to stop; it lets the {in_flight} jobs in flight land\n\
+        "the run that is going (pid {} on {host}) is asked to stop; it lets {flying} in flight land\n\
          next: {next}\n",
         run.pid
     );

@@ -72,8 +72,7 @@ pub(crate) async fn run(args: CancelArgs, db: &Path) -> anyhow::Result<Exit> {
         console.close().await?;
         return Ok(Exit::Done);
     }
-    let granted = grant(Wish::Cancel, &choice, &mut console, db, clock).await;
-    console.close().await?;
+    let granted = grant(Wish::Cancel, &choice, console, db, clock).await;
     let granted = granted.context("failed to cancel all of the jobs; run the same again for the rest")?;
     let (run, verb) = going(db, clock).await?;
     let verb = if run.is_some() { "status" } else { verb };

@@ -88,8 +88,7 @@ pub(crate) async fn run(args: RetryArgs, db: &Path) -> anyhow::Result<Exit> {
         console.close().await?;
         return Ok(Exit::Done);
     }
-    let granted = grant(wish, &choice, &mut console, db, clock).await;
-    console.close().await?;
+    let granted = grant(wish, &choice, console, db, clock).await;
     let granted = granted.context("failed to move all of the jobs; run the same again for the rest")?;
     done(&granted, db, clock).await?;
     Ok(Exit::Done)
@@ -99,17 +98,30 @@ pub(crate) async fn run(args: RetryArgs, db: &Path) -> anyhow::Result<Exit> {
 pub(super) async fn grant(
     wish: Wish,
     choice: &Choice,
-    console: &mut Console,
+    mut console: Console,
     db: &Path,
     clock: Clock,
 ) -> anyhow::Result<Granted> {
     let store = SqliteStore::open(db, Durability::PowerLoss, false).await?;
+    let granted = grant_all(wish, choice, &mut console, &store, clock).await;
+    // The last one to close folds the write-ahead log in, which who only reads cannot.
+    console.close().await?;
+    store.close().await?;
+    granted
+}
+
+async fn grant_all(
+    wish: Wish,
+    choice: &Choice,
+    console: &mut Console,
+    store: &SqliteStore,
+    clock: Clock,
+) -> anyhow::Result<Granted> {
     let mut all = Granted::default();
     let mut walk = choice.walk(clock);
     while let Some(ids) = walk.next(console).await? {
         all += store.grant(wish, ids, clock.now_us()).await?;
     }
-    store.close().await?;
     Ok(all)
 }
 

@@ -1,4 +1,7 @@
 //! Promises of `grant`, `prune` and `ask_to_stop`: what another terminal does to jobs and runs.
+//!
+//! Seen failing with each of these taken out: the look at the lease and the set of ids in `wish::grant`, the condition of
+//! prune.sql and of ask_to_stop.sql, `has_response` in `job::retried`, the new generation and the forgiven crashes.
 
 use haul::attempt::{ErrorType, Failure, Verdict};
 use haul::clock::SECOND_US;

@@ -11,4 +11,5 @@ mod paused;
 mod poison;
 mod retries;
 mod signals;
+mod steered;
 mod watched;

@@ -152,7 +152,7 @@ impl Held {
     }
 
     /// Closes the database, which tidies its write-ahead log away, and then lets go of the lock.
-    async fn release(self) -> anyhow::Result<()> {
+    pub(crate) async fn release(self) -> anyhow::Result<()> {
         match Arc::try_unwrap(self.store) {
             Ok(store) => Ok(store.close().await?),
             // A task that was left behind still has it; SQLite tidies up at the next opening.

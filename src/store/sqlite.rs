@@ -1,5 +1,6 @@
 //! The store on SQLite: one connection that writes, one constant statement a batch and table, one file a statement.
 
+mod compact;
 pub mod console;
 mod open;
 mod overview;
@@ -8,6 +9,7 @@ mod params;
 mod probe;
 mod sandbox;
 mod unpack;
+mod wish;
 
 use std::path::Path;
 
@@ -19,9 +21,13 @@ pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
 
 use super::*;
+<<<<<<< HEAD
 use crate::clock::wall_step;
 use crate::job::{self, Event, RetryRules};
 use crate::limit::LEAST_STEP_US;
+=======
+use crate::job::{self, Event, RetryRules, Wish};
+>>>>>>> main
 use crate::settings::Durability;
 
 /// Takes the write lock at once: a transaction that begins by reading and turns writer gets SQLITE_BUSY instead of waiting.
@@ -267,6 +273,18 @@ impl Store for SqliteStore {
         write_tx!(self, "end the run", |tx| {
             execute!(tx, "end_run.sql", run, now_us, outcome.as_str());
         })
+    }
+
+    async fn ask_to_stop(&self, run: i64) -> Done<bool> {
+        write_tx!(self, "ask the run to stop", |tx| execute!(tx, "ask_to_stop.sql", run).rows_affected() == 1)
+    }
+
+    async fn grant(&self, wish: Wish, jobs: &[i64], now_us: Micros) -> Done<Granted> {
+        write_tx!(self, "move jobs", |tx| wish::grant(&mut tx, wish, jobs, now_us).await?)
+    }
+
+    async fn prune(&self, jobs: &[i64]) -> Done<u64> {
+        write_tx!(self, "drop stored responses", |tx| execute!(tx, "prune.sql", pack::array(&jobs)).rows_affected())
     }
 
     async fn settings(&self) -> Done<Option<String>> {

@@ -11,5 +11,6 @@ mod paused;
 mod poison;
 mod retries;
 mod signals;
+mod steered;
 mod trouble;
 mod watched;

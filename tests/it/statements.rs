@@ -37,7 +37,7 @@ const EXCEPTIONS: [(&str, &str, &str); 13] = [
 ];
 
 /// How jobs are found, where it matters which way.
-const WAYS: [(&str, &[&str]); 12] = [
+const WAYS: [(&str, &[&str]); 14] = [
     (
         "claim.sql",
         &[
@@ -56,6 +56,8 @@ const WAYS: [(&str, &[&str]); 12] = [
     ("lease.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("release.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("accuse.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("standings.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("prune.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("import_requests.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("import_conflicts.sql", &["SEARCH j USING COVERING INDEX sqlite_autoindex_jobs_1 (key=?)"]),
 ];

@@ -7,13 +7,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::attempt::{ErrorType, Measured};
-<<<<<<< HEAD
 use crate::clock::{BootTime, Micros};
-use crate::job::{Next, Standing, State};
-=======
-use crate::clock::Micros;
 use crate::job::{Next, Standing, State, Wish};
->>>>>>> main
 use crate::limit::{Limit, Spend};
 use crate::minutes::Minutes;
 use crate::request::Request;

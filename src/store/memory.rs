@@ -7,12 +7,8 @@ use crate::job::Wish;
 use crate::limit::Limit;
 use crate::minutes::Minutes;
 use crate::store::{
-<<<<<<< HEAD
-    Beat, Chunk, Committed, Counts, Done, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, Want, WriteBack,
-=======
-    Chunk, Committed, Counts, Done, Granted, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, Want,
+    Beat, Chunk, Committed, Counts, Done, Granted, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, Want,
     WriteBack,
->>>>>>> main
 };
 
 mod tables;

@@ -21,13 +21,9 @@ pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
 
 use super::*;
-<<<<<<< HEAD
 use crate::clock::wall_step;
-use crate::job::{self, Event, RetryRules};
-use crate::limit::LEAST_STEP_US;
-=======
 use crate::job::{self, Event, RetryRules, Wish};
->>>>>>> main
+use crate::limit::LEAST_STEP_US;
 use crate::settings::Durability;
 
 /// Takes the write lock at once: a transaction that begins by reading and turns writer gets SQLITE_BUSY instead of waiting.

@@ -14,12 +14,8 @@ use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::settings::RequestTemplate;
 use crate::store::{
-<<<<<<< HEAD
-    Beat, Chunk, Committed, Counts, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, StoreError, Want,
-=======
-    Chunk, Committed, Counts, Granted, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, StoreError, Want,
->>>>>>> main
-    WriteBack,
+    Beat, Chunk, Committed, Counts, Granted, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, StoreError,
+    Want, WriteBack,
 };
 use crate::template::Template;
 

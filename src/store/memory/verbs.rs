@@ -6,25 +6,14 @@ use std::time::Duration;
 
 use crate::attempt::{ErrorType, Measured};
 use crate::backoff::Backoff;
-<<<<<<< HEAD
 use crate::clock::{BootTime, Micros, SECOND_US, wall_step};
-use crate::job::{Event, RetryRules, Standing, State, next};
+use crate::job::{Event, Next, RetryRules, Standing, State, Wish, next, wished};
 use crate::limit::{LEAST_STEP_US, Limit, Spend};
 use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::store::{
-    Beat, Chunk, Committed, Done, Imported, Lease, Look, NewJob, NewRun, Recovered, Reject, RunOutcome, StoreError,
-    WallClock, Want, WriteBack,
-=======
-use crate::clock::{Micros, SECOND_US};
-use crate::job::{Event, Next, RetryRules, Standing, State, Wish, next, wished};
-use crate::limit::{Limit, Spend};
-use crate::minutes::Minutes;
-use crate::request::Request;
-use crate::store::{
-    Chunk, Committed, Done, Granted, Imported, Lease, Look, NewJob, NewRun, Recovered, Reject, RunOutcome, StoreError,
-    Want, WriteBack,
->>>>>>> main
+    Beat, Chunk, Committed, Done, Granted, Imported, Lease, Look, NewJob, NewRun, Recovered, Reject, RunOutcome,
+    StoreError, WallClock, Want, WriteBack,
 };
 
 use super::tables::{Attempt, Import, Job, KeptLimit, Run, Tables, next_id};
@@ -273,17 +262,10 @@ impl Tables {
 
     pub(super) fn look(&mut self, run: i64, beat: Option<&Beat>) -> Look {
         let Some(run) = self.runs.get_mut(&run) else { return Look::default() };
-<<<<<<< HEAD
-        let stop = run.stop;
+        let stop = run.stop || run.ended.is_some();
         if let Some(Beat { at_us, boot }) = beat {
             (run.heartbeat_at_us, run.boot) = (*at_us, boot.clone());
             self.forget_spends(*at_us);
-=======
-        run.heartbeat_at_us = beat.unwrap_or(run.heartbeat_at_us);
-        let stop = run.stop || run.ended.is_some();
-        if let Some(now_us) = beat {
-            self.forget_spends(now_us);
->>>>>>> main
         }
         Look { changed: false, stop }
     }

@@ -6,7 +6,7 @@
 use haul::attempt::{ErrorType, Failure, Verdict};
 use haul::clock::SECOND_US;
 use haul::job::{Event, State, Wish};
-use haul::store::{Granted, RunOutcome, Store};
+use haul::store::{Beat, Granted, RunOutcome, Store};
 
 use super::scene::{Scene, keys};
 use super::{Inspect, JobRow, Rows};
@@ -184,7 +184,8 @@ pub(crate) async fn a_stop_that_was_asked_for_is_seen_until_the_run_ends<T: Insp
     let mut at = at.with(&["a"]).await;
     assert!(!at.store().look(at.run, None).await.expect("look").stop);
     assert!(at.store().ask_to_stop(at.run).await.expect("asked"));
-    assert!(at.store().look(at.run, Some(at.now_us)).await.expect("look").stop);
+    let beat = Beat { at_us: at.now_us, boot: None };
+    assert!(at.store().look(at.run, Some(&beat)).await.expect("look").stop);
     let stopped = at.run;
     at.store().end(at.run, RunOutcome::Stopped, at.now_us).await.expect("end");
     assert!(!at.store().ask_to_stop(stopped).await.expect("asked"), "nobody listens");

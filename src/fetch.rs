@@ -4,6 +4,7 @@ mod connection;
 mod failure;
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,12 +25,22 @@ pub use connection::Opened;
 /// Bytes of bodies in memory between fetch and commit, at most (beside what [`Budget::share`] allows each job).
 const BUDGET_BYTES: usize = 64 << 20;
 
+/// A header whose value is asked for at each send, and kept nowhere.
+#[derive(Clone)]
+pub struct SecretHeader {
+    /// Its name.
+    pub name: HeaderName,
+    /// Gives its value.
+    pub value: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
 /// Sends requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Fetcher {
     client: reqwest::Client,
     settings: Arc<Settings>,
     secrets: Arc<Lookup>,
+    secret_headers: Arc<[SecretHeader]>,
     budget: Budget,
     clock: Clock,
 }
@@ -68,7 +79,13 @@ impl Fetcher {
             .connector_layer(connection::Watch)
             .build()?;
         let budget = Budget::new(BUDGET_BYTES, settings.concurrency);
-        Ok(Self { client, settings, secrets, budget, clock })
+        Ok(Self { client, settings, secrets, secret_headers: Arc::new([]), budget, clock })
+    }
+
+    /// Every request is sent with these headers too; one of the same name that a request has gives way.
+    #[must_use]
+    pub fn with_secret_headers(self, headers: Vec<SecretHeader>) -> Self {
+        Self { secret_headers: headers.into(), ..self }
     }
 
     /// Sends the request and reads its answer. `opened` learns at once that a connection had to be opened for it, and
@@ -132,6 +149,14 @@ impl Fetcher {
                 value.set_sensitive(matches!(text, Cow::Owned(_))); // only a text with a secret is made anew
                 built.headers_mut().append(name.clone(), value);
             }
+        }
+        for SecretHeader { name, value } in &*self.secret_headers {
+            // It is the user's code; what it leaves half-changed is its own.
+            let value =
+                catch_unwind(AssertUnwindSafe(|| value())).map_err(|_| wrong("secret header", &"its code panicked"))?;
+            let mut value = HeaderValue::from_str(&value).map_err(|e| wrong("secret header", &e))?;
+            value.set_sensitive(true);
+            built.headers_mut().insert(name.clone(), value);
         }
         if let Some(key) = idempotency_key.filter(|_| !built.headers().contains_key("idempotency-key")) {
             let value = HeaderValue::from_str(key).map_err(|e| wrong("key", &e))?;

@@ -6,6 +6,7 @@ mod overview;
 mod pack;
 mod params;
 mod probe;
+mod results;
 mod sandbox;
 mod unpack;
 
@@ -17,6 +18,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
+pub use results::{Finished, results};
 
 use super::*;
 use crate::job::{self, Event, RetryRules};
@@ -37,6 +39,8 @@ pub struct SqliteStore {
 struct Writer {
     connection: SqliteConnection,
     data_version: i64,
+    /// This connection has added jobs since the last look: that is no change of `data_version`.
+    added: bool,
 }
 
 impl SqliteStore {
@@ -48,7 +52,7 @@ impl SqliteStore {
         let mut connection = open::writer(path, durability, create).await?;
         // What others write from here on is a change; the first look may come long after a first claim.
         let data_version = version_of_data(&mut connection).await.map_err(failed("look at the database"))?;
-        Ok(Self { writer: Mutex::new(Writer { connection, data_version }) })
+        Ok(Self { writer: Mutex::new(Writer { connection, data_version, added: false }) })
     }
 
     /// Closes the database; the last process to do so tidies the write-ahead log away.
@@ -57,6 +61,19 @@ impl SqliteStore {
     /// Where the disk fails; nothing is lost.
     pub async fn close(self) -> Result<(), StoreError> {
         self.writer.into_inner().connection.close().await.map_err(failed("close the database"))
+    }
+
+    /// From now on commits survive this.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn set_durability(&self, durability: Durability) -> Result<(), StoreError> {
+        let pragma = match durability {
+            Durability::PowerLoss => "PRAGMA synchronous = FULL",
+            Durability::Crash => "PRAGMA synchronous = NORMAL",
+        };
+        let connection = &mut self.writer().await.connection;
+        sqlx::query(pragma).execute(connection).await.map(drop).map_err(failed("set the durability"))
     }
 
     async fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -130,7 +147,7 @@ impl Store for SqliteStore {
 
     async fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
         let packed = pack::new_jobs(&chunk.jobs);
-        write_tx!(self, "import rows", |tx| {
+        let imported = write_tx!(self, "import rows", |tx| {
             let last: i64 = scalar!(tx, "last_job.sql");
             let added = execute!(tx, "import_jobs.sql", &packed.rows, last, import, now_us).rows_affected();
             let mut rejects: Vec<_> =
@@ -156,7 +173,9 @@ impl Store for SqliteStore {
                 return Err("there is no such import".into());
             }
             Imported { added, known: rows - added - rejected, rejected }
-        })
+        })?;
+        self.writer().await.added |= imported.added > 0;
+        Ok(imported)
     }
 
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
@@ -241,10 +260,10 @@ impl Store for SqliteStore {
     }
 
     async fn look(&self, run: i64, beat: Option<Micros>) -> Done<Look> {
-        let Writer { connection, data_version } = &mut *self.writer().await;
+        let Writer { connection, data_version, added } = &mut *self.writer().await;
         let read = async {
             let version = version_of_data(connection).await?;
-            let changed = std::mem::replace(data_version, version) != version;
+            let changed = std::mem::take(added) | (std::mem::replace(data_version, version) != version);
             let control: Option<Option<String>> =
                 rows!(connection, "control.sql", run).first().map(|row| row.try_get(0)).transpose()?;
             let stop = control.flatten().as_deref() == Some("stop");
@@ -352,7 +371,8 @@ async fn write_back(
     }
     if batch.iter().any(|write| write.output.is_some()) {
         let packed = pack::results(batch);
-        execute!(tx, "write_results.sql", packed.rows, packed.blob, now_us);
+        let finished_at_us: Micros = scalar!(tx, "result_time.sql", now_us);
+        execute!(tx, "write_results.sql", packed.rows, packed.blob, finished_at_us);
     }
     execute!(tx, "write_counts.sql", pack::counts(batch, from));
     Ok(())

@@ -21,7 +21,7 @@ const STEPS: [&str; 6] = ["import", "claim", "pace", "fetch", "process", "commit
 /// Steps that know nothing of the store.
 const STORELESS: [&str; 3] = ["pace", "fetch", "process"];
 /// What joins the steps or stands above them.
-const ABOVE: [&str; 2] = ["pipeline", "cli"];
+const ABOVE: [&str; 4] = ["pipeline", "library", "error", "cli"];
 
 /// What breaks a rule in a file.
 type Rule = fn(path: &str, text: &str) -> Vec<String>;

@@ -30,7 +30,7 @@ pub mod report;
 #[doc(hidden)]
 pub mod store;
 
-// The journey: one step, one file; only the pipeline knows them all.
+// The journey: only the pipeline knows all steps.
 #[doc(hidden)]
 pub mod claim;
 #[doc(hidden)]
@@ -52,7 +52,6 @@ pub mod template;
 // For programs.
 mod error;
 mod library;
-
 pub use error::Error;
 pub use import::{Added, OnConflict};
 pub use library::{Cursor, CursorError, Haul, JobResult, Page, Runner, Summary};

@@ -104,7 +104,8 @@ impl Haul {
     where
         I: IntoIterator<Item = Job>,
     {
-        Ok(import_built(&self.store, jobs.into_iter(), on_conflict, Clock::start()).await?)
+        let tell = || self.store.told_of_jobs();
+        Ok(import_built(&self.store, jobs.into_iter(), on_conflict, Clock::start(), tell).await?)
     }
 
     /// Sets a run up, with the settings of the last one until it is told others.

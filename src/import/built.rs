@@ -45,7 +45,8 @@ pub struct Added {
     pub examples: Vec<Reject>,
 }
 
-/// Imports what the iterator gives, in transactions of at most 5,000 jobs or about 4 MB. It is asked between two of them.
+/// Imports what the iterator gives, in transactions of at most 5,000 jobs or about 4 MB. It is asked between two of them,
+/// and `tell` is called after each that brought new jobs.
 ///
 /// # Errors
 /// Where the store fails; what was imported before stays.
@@ -54,6 +55,7 @@ pub(crate) async fn import_built<S: Store>(
     jobs: impl Iterator<Item = Job>,
     on_conflict: OnConflict,
     clock: Clock,
+    tell: impl Fn(),
 ) -> Result<Added, StoreError> {
     let mut rows = (1..).zip(jobs);
     let mut all = Added::default();
@@ -75,6 +77,9 @@ pub(crate) async fn import_built<S: Store>(
         all.examples.extend(batch.chunk.rejects.iter().take(free).cloned());
         let (store, chunk) = (store.clone(), batch.chunk);
         let done = to_its_end(async move { store.import(id, &chunk, clock.now_us()).await }).await?;
+        if done.added > 0 {
+            tell();
+        }
         let conflicts = done.rejected - wrong;
         let skipped = if on_conflict == OnConflict::Skip { conflicts } else { 0 };
         all.rows += given;

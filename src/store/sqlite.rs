@@ -11,6 +11,7 @@ mod sandbox;
 mod unpack;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
@@ -33,14 +34,14 @@ type Inner<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: Mutex<Writer>,
+    /// See [`SqliteStore::told_of_jobs`].
+    jobs_added: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Writer {
     connection: SqliteConnection,
     data_version: i64,
-    /// This connection has added jobs since the last look: that is no change of `data_version`.
-    added: bool,
 }
 
 impl SqliteStore {
@@ -52,7 +53,7 @@ impl SqliteStore {
         let mut connection = open::writer(path, durability, create).await?;
         // What others write from here on is a change; the first look may come long after a first claim.
         let data_version = version_of_data(&mut connection).await.map_err(failed("look at the database"))?;
-        Ok(Self { writer: Mutex::new(Writer { connection, data_version, added: false }) })
+        Ok(Self { writer: Mutex::new(Writer { connection, data_version }), jobs_added: AtomicBool::new(false) })
     }
 
     /// Closes the database; the last process to do so tidies the write-ahead log away.
@@ -61,6 +62,12 @@ impl SqliteStore {
     /// Where the disk fails; nothing is lost.
     pub async fn close(self) -> Result<(), StoreError> {
         self.writer.into_inner().connection.close().await.map_err(failed("close the database"))
+    }
+
+    /// Jobs were added through this very store, beside a run over it: the next look tells of a change. What a connection
+    /// writes itself is none to `PRAGMA data_version`.
+    pub(crate) fn told_of_jobs(&self) {
+        self.jobs_added.store(true, Ordering::Relaxed);
     }
 
     /// From now on commits survive this.
@@ -147,7 +154,7 @@ impl Store for SqliteStore {
 
     async fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
         let packed = pack::new_jobs(&chunk.jobs);
-        let imported = write_tx!(self, "import rows", |tx| {
+        write_tx!(self, "import rows", |tx| {
             let last: i64 = scalar!(tx, "last_job.sql");
             let added = execute!(tx, "import_jobs.sql", &packed.rows, last, import, now_us).rows_affected();
             let mut rejects: Vec<_> =
@@ -173,9 +180,7 @@ impl Store for SqliteStore {
                 return Err("there is no such import".into());
             }
             Imported { added, known: rows - added - rejected, rejected }
-        })?;
-        self.writer().await.added |= imported.added > 0;
-        Ok(imported)
+        })
     }
 
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
@@ -260,10 +265,11 @@ impl Store for SqliteStore {
     }
 
     async fn look(&self, run: i64, beat: Option<Micros>) -> Done<Look> {
-        let Writer { connection, data_version, added } = &mut *self.writer().await;
+        let Writer { connection, data_version } = &mut *self.writer().await;
         let read = async {
             let version = version_of_data(connection).await?;
-            let changed = std::mem::take(added) | (std::mem::replace(data_version, version) != version);
+            let elsewhere = std::mem::replace(data_version, version) != version;
+            let changed = self.jobs_added.swap(false, Ordering::Relaxed) || elsewhere;
             let control: Option<Option<String>> =
                 rows!(connection, "control.sql", run).first().map(|row| row.try_get(0)).transpose()?;
             let stop = control.flatten().as_deref() == Some("stop");

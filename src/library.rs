@@ -109,7 +109,6 @@ impl Haul {
     }
 
     /// Sets a run up, with the settings of the last one until it is told others.
-    #[must_use]
     pub fn runner(&self) -> Runner {
         Runner::new(self.clone())
     }

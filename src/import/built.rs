@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(new_job(1, built().key(17)).expect("fine").key, "17");
     }
 
-    // Seen failing with each check left out.
+    // Seen failing with the checks of the URL's and of the header's credentials left out.
     #[test]
     fn what_is_wrong_with_a_job_is_said_and_no_secret_with_it() {
         let no_json = std::collections::BTreeMap::from([(vec![1], 1)]);

@@ -301,6 +301,35 @@ laws! {
         ];
 }
 
+/// Crates that only the command line needs, which a program that uses the library does not build.
+const OF_THE_COMMAND_LINE: [&str; 11] = [
+    "anstream",
+    "anyhow",
+    "axum",
+    "clap",
+    "clap_complete",
+    "clap_mangen",
+    "comfy-table",
+    "dotenvy",
+    "indicatif",
+    "owo-colors",
+    "tracing-subscriber",
+];
+
+/// Dependencies of the command line that are built without it.
+fn not_optional(manifest: &str) -> Vec<&str> {
+    let dependencies = manifest.split("\n[dependencies]").nth(1).unwrap_or("").split("\n[").next().unwrap_or("");
+    let named = |line: &&str| OF_THE_COMMAND_LINE.iter().any(|name| line.split(['=', ' ', '.']).next() == Some(name));
+    dependencies.lines().filter(named).filter(|line| !line.contains("optional = true")).collect()
+}
+
+#[test]
+fn the_library_builds_nothing_that_only_the_command_line_needs() {
+    assert_eq!(not_optional(include_str!("../../Cargo.toml")), [""; 0]);
+    let broken = "a\n[dependencies]\nserde = \"1\"\nclap = \"4\"\naxum = { optional = true }\n[dev-dependencies]\nanyhow = \"1\"";
+    assert_eq!(not_optional(broken), ["clap = \"4\""], "it is seen");
+}
+
 #[test]
 fn this_file_is_short_too() {
     assert!(include_str!("tidy.rs").lines().count() <= 500);

@@ -57,12 +57,12 @@ async fn what_a_run_was_told_is_remembered_and_what_is_secret_or_once_is_not() {
     assert!(!format!("{kept:?}").contains("hush") && !format!("{kept:?}").contains("x-api-key"));
 }
 
-// Seen failing with the run on the task that was dropped: the lease stayed, and the lock with it.
+// Seen failing with the run on the task that was dropped: it was called crashed.
 #[tokio::test]
 async fn a_run_that_nobody_waits_for_any_more_leaves_and_the_next_goes_on() {
     let gate = Gate::closed();
     let server = held(&gate);
-    let (_folder, haul) = new().await;
+    let (folder, haul) = new().await;
     haul.import(jobs(&server, &["a"]), OnConflict::Skip).await.expect("an import");
     let running = tokio::spawn(haul.runner().run());
     let seen = server.clone();
@@ -77,6 +77,8 @@ async fn a_run_that_nobody_waits_for_any_more_leaves_and_the_next_goes_on() {
         }
     };
     assert_eq!((summary.succeeded, summary.interrupted, summary.left), (1, 1, 0));
+    let ends: Vec<(String,)> = rows(folder.path(), "SELECT outcome FROM runs ORDER BY id").await;
+    assert_eq!(ends, [("interrupted".to_owned(),), ("drained".to_owned(),)]);
 }
 
 #[tokio::test]

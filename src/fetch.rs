@@ -2,9 +2,9 @@
 
 mod connection;
 mod failure;
+mod secret_header;
 
 use std::borrow::Cow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,18 +21,10 @@ use crate::secret::{Lookup, resolve};
 use crate::settings::Settings;
 
 pub use connection::Opened;
+pub use secret_header::SecretHeader;
 
 /// Bytes of bodies in memory between fetch and commit, at most (beside what [`Budget::share`] allows each job).
 const BUDGET_BYTES: usize = 64 << 20;
-
-/// A header whose value is asked for at each send, and kept nowhere.
-#[derive(Clone)]
-pub struct SecretHeader {
-    /// Its name.
-    pub name: HeaderName,
-    /// Gives its value.
-    pub value: Arc<dyn Fn() -> String + Send + Sync>,
-}
 
 /// Sends requests. Cheap to clone.
 #[derive(Clone)]
@@ -150,14 +142,7 @@ impl Fetcher {
                 built.headers_mut().append(name.clone(), value);
             }
         }
-        for SecretHeader { name, value } in &*self.secret_headers {
-            // It is the user's code; what it leaves half-changed is its own.
-            let value =
-                catch_unwind(AssertUnwindSafe(|| value())).map_err(|_| wrong("secret header", &"its code panicked"))?;
-            let mut value = HeaderValue::from_str(&value).map_err(|e| wrong("secret header", &e))?;
-            value.set_sensitive(true);
-            built.headers_mut().insert(name.clone(), value);
-        }
+        secret_header::put(&self.secret_headers, built.headers_mut()).map_err(|e| wrong("secret header", &e))?;
         if let Some(key) = idempotency_key.filter(|_| !built.headers().contains_key("idempotency-key")) {
             let value = HeaderValue::from_str(key).map_err(|e| wrong("key", &e))?;
             built.headers_mut().insert("idempotency-key", value);

@@ -142,7 +142,8 @@ impl Fetcher {
                 built.headers_mut().append(name.clone(), value);
             }
         }
-        secret_header::put(&self.secret_headers, built.headers_mut()).map_err(|e| wrong("secret header", &e))?;
+        let put = secret_header::put(&self.secret_headers, built.headers_mut());
+        put.map_err(|why| Failure::new(ErrorType::REQUEST, Verdict::Permanent, why))?;
         if let Some(key) = idempotency_key.filter(|_| !built.headers().contains_key("idempotency-key")) {
             let value = HeaderValue::from_str(key).map_err(|e| wrong("key", &e))?;
             built.headers_mut().insert("idempotency-key", value);

@@ -21,8 +21,10 @@ pub struct SecretHeader {
 pub(super) fn put(headers: &[SecretHeader], into: &mut HeaderMap) -> Result<(), String> {
     for SecretHeader { name, value } in headers {
         // It is the program's code; what it leaves half-changed is its own.
-        let value = catch_unwind(AssertUnwindSafe(|| value())).map_err(|_| format!("the code for {name} panicked"))?;
-        let mut value = HeaderValue::from_str(&value).map_err(|e| format!("{name}: {e}"))?;
+        let value = catch_unwind(AssertUnwindSafe(|| value()))
+            .map_err(|_| format!("the secret header {name} cannot be sent: its code panicked"))?;
+        let mut value =
+            HeaderValue::from_str(&value).map_err(|e| format!("the secret header {name} cannot be sent: {e}"))?;
         value.set_sensitive(true);
         into.insert(name.clone(), value);
     }

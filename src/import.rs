@@ -3,6 +3,7 @@
 //! Reading and rendering run on a thread of their own, a chunk ahead of the store. A chunk is durable whole or not at all,
 //! and importing the same input again adds what is missing, so an import may end at any moment.
 
+mod built;
 mod csv;
 mod input;
 mod jobs;
@@ -18,6 +19,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
+pub(crate) use self::built::import_built;
+pub use self::built::{Added, OnConflict};
 pub use self::input::{Format, Input, Options, Source};
 use self::jobs::Jobs;
 use crate::clock::Clock;

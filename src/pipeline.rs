@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use crate::claim::{self, Plan, Situation};
 use crate::clock::{Clock, Micros, SECOND_US, micros};
 use crate::commit::{self, Claim, Committer, Outcome, Slot};
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, SecretHeader};
 use crate::job::{RetryRules, State};
 use crate::pace::{Dispenser, Pacer, void_after};
 use crate::process::{Pool, Work};
@@ -37,6 +37,8 @@ pub struct Run {
     pub work: Work,
     /// Gives the values of secrets that requests name.
     pub secrets: Arc<Lookup>,
+    /// Headers of every request whose values are asked for at each send.
+    pub secret_headers: Vec<SecretHeader>,
     /// Begins at most so many jobs.
     pub limit: Option<u64>,
     /// Claims nothing after this long.
@@ -169,7 +171,7 @@ impl<S: Store> Drain<S> {
         let context = Context {
             store,
             run: recovered.run,
-            fetcher: Fetcher::new(settings.clone(), run.secrets, clock)?,
+            fetcher: Fetcher::new(settings.clone(), run.secrets, clock)?.with_secret_headers(run.secret_headers),
             pool: Pool::new(settings.threads).map_err(|e| RunError::Threads(e.into()))?,
             settings,
             work: run.work,

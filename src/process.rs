@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::attempt::{ErrorType, Failure, Verdict};
-use crate::request::Request;
+use crate::job::Job;
 use crate::response::Response;
 
 mod bounds;
@@ -18,19 +18,6 @@ mod pool;
 
 pub use jq::{Jq, JqError};
 pub use pool::{Pool, PoolError};
-
-/// What a processor sees of its job beside the response.
-#[derive(Debug, Clone, Copy)]
-pub struct JobRef<'a> {
-    /// `jobs.id`.
-    pub id: i64,
-    /// Its key.
-    pub key: &'a str,
-    /// The number of this claim.
-    pub attempt: u32,
-    /// What it said.
-    pub request: &'a Request,
-}
 
 /// Turns a response into a result. Synchronous: it runs on a CPU thread, and may take as long as it needs.
 ///
@@ -44,7 +31,7 @@ pub trait Processor: Send + Sync + 'static {
     ///
     /// # Errors
     /// A failure of the job, permanent unless its verdict says otherwise.
-    fn process(&self, response: &Response, job: JobRef<'_>) -> Result<Self::Output, Failure>;
+    fn process(&self, response: &Response, job: &Job) -> Result<Self::Output, Failure>;
 
     /// Name and version, kept in `results.processor`.
     fn version(&self) -> String {
@@ -54,12 +41,12 @@ pub trait Processor: Send + Sync + 'static {
 
 impl<F, T> Processor for F
 where
-    F: Fn(&Response, JobRef<'_>) -> Result<T, Failure> + Send + Sync + 'static,
+    F: Fn(&Response, &Job) -> Result<T, Failure> + Send + Sync + 'static,
     T: Serialize,
 {
     type Output = T;
 
-    fn process(&self, response: &Response, job: JobRef<'_>) -> Result<T, Failure> {
+    fn process(&self, response: &Response, job: &Job) -> Result<T, Failure> {
         self(response, job)
     }
 }
@@ -78,10 +65,13 @@ pub struct Work {
     version: Arc<str>,
 }
 
+/// Begins what the settings say of a processor that only its program has.
+pub(crate) const OF_A_PROGRAM: &str = "program:";
+
 /// The version of no processor.
 const NONE: &str = "none";
 
-type Run = dyn Fn(&Response, JobRef<'_>) -> Result<String, Failure> + Send + Sync;
+type Run = dyn Fn(&Response, &Job) -> Result<String, Failure> + Send + Sync;
 
 /// What is wrong with a `--process`.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +92,9 @@ pub enum WorkError {
     /// A program was named.
     #[error("`cmd:` is not available yet; write `jq:EXPR` or `jq:@FILE`")]
     Command,
+    /// The processor of a program that uses the library.
+    #[error("the last run had the processor of a program (`{0}`): run that program again, or name another one")]
+    Program(String),
     /// Anything else.
     #[error("`{0}` is no processor; write `jq:EXPR` or `jq:@FILE`")]
     Unknown(String),
@@ -130,6 +123,9 @@ impl Work {
     /// # Errors
     /// When it names none, or one that does not compile.
     pub fn from_setting(setting: &str) -> Result<Self, WorkError> {
+        if let Some(version) = setting.strip_prefix(OF_A_PROGRAM) {
+            return Err(WorkError::Program(version.to_owned()));
+        }
         let Some(expression) = setting.strip_prefix("jq:") else {
             let command = setting.starts_with("cmd:");
             return Err(if command { WorkError::Command } else { WorkError::Unknown(setting.to_owned()) });
@@ -161,16 +157,13 @@ impl Work {
     ///
     /// # Errors
     /// What the processor says, `process_panic` where it panicked.
-    pub fn run(&self, response: &Response, job: JobRef<'_>) -> Result<String, Failure> {
+    pub fn run(&self, response: &Response, job: &Job) -> Result<String, Failure> {
         // What a panic leaves half-changed can only be the processor's own state, and that it must guard itself: it is
         // called from many threads.
         catch_unwind(AssertUnwindSafe(|| (self.run)(response, job))).unwrap_or_else(|payload| Err(panicked(payload)))
     }
 
-    fn new(
-        version: String,
-        run: impl Fn(&Response, JobRef<'_>) -> Result<String, Failure> + Send + Sync + 'static,
-    ) -> Self {
+    fn new(version: String, run: impl Fn(&Response, &Job) -> Result<String, Failure> + Send + Sync + 'static) -> Self {
         Self { run: Arc::new(run), version: version.into() }
     }
 }

@@ -4,11 +4,12 @@ pub mod sqlite;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::attempt::{ErrorType, Measured};
 use crate::clock::Micros;
-use crate::job::{Next, Standing, State, Wish};
+use crate::job::{Job, Next, Standing, State, Wish};
 use crate::limit::{Limit, Spend};
 use crate::minutes::Minutes;
 use crate::request::Request;
@@ -86,18 +87,25 @@ pub struct Lease {
     pub job: i64,
     /// The number of this claim: the fence.
     pub attempt: u32,
-    /// Its key.
-    pub key: String,
+    /// The job, as its processor sees it.
+    pub seen: Job,
     /// Where it stood when it was claimed; the state tells which stage is next.
     pub standing: Standing,
     /// It was leased when an earlier run died: its response is stored first, then it is processed alone.
     pub suspect: bool,
-    /// What it says.
-    pub request: Request,
     /// Its stored response, where its state is [`State::Fetched`].
     pub response: Option<Arc<Response>>,
     /// Its request may be sent until this time; `None` where it needs no permit.
     pub permit_us: Option<Micros>,
+}
+
+/// A lease is read as its job: `lease.key`, `lease.request`.
+impl Deref for Lease {
+    type Target = Job;
+
+    fn deref(&self) -> &Job {
+        &self.seen
+    }
 }
 
 /// How much a claim may take.
@@ -298,6 +306,16 @@ pub struct Imported {
     pub known: u64,
     /// Rows that made no job: those given as such, and known keys with another request.
     pub rejected: u64,
+}
+
+/// Drives a future of the store to its end, also where nobody waits for it any more: see [`Store`].
+pub(crate) async fn to_its_end<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(future).await.map_err(tokio::task::JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime ends, and whoever waits here with it.
+        Err(Err(_)) => std::future::pending().await,
+    }
 }
 
 /// Jobs by state and type of their last failure (`None` = none), as kept with every change.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use self::expression::{BadPath, Expression, Place, RowView, check_path};
-use crate::request::Request;
+use crate::request::{Request, add_header};
 pub use crate::secret::{Escape, SecretName, literal_credential, resolve, secrets_in, shown};
 pub(crate) use crate::secret::{OPEN_ENCODED, Piece, escape_secrets, has_marker, names_in_flag, pieces};
 use crate::settings::RequestTemplate;
@@ -352,7 +352,7 @@ fn method(given: Option<&str>, has_body: bool) -> Result<String, TemplateError> 
     }
 }
 
-fn check_header_value(value: &str) -> Result<(), String> {
+pub(crate) fn check_header_value(value: &str) -> Result<(), String> {
     let mut plain = String::new();
     for piece in pieces(value) {
         plain.push_str(match piece {
@@ -367,18 +367,6 @@ fn check_header_value(value: &str) -> Result<(), String> {
     Err(format!("holds {bad:?}; a header holds no control characters but tabs"))
 }
 
-/// A name that comes again has all its values, in a list.
-fn add_header(headers: &mut Map<String, Value>, name: &str, value: String) {
-    let known = headers.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    match known.map(|(_, values)| values) {
-        None => {
-            headers.insert(name.to_owned(), Value::String(value));
-        }
-        Some(Value::Array(values)) => values.push(Value::String(value)),
-        Some(values) => *values = Value::Array(vec![values.take(), Value::String(value)]),
-    }
-}
-
 fn check_json(text: &str) -> Result<(), String> {
     serde_json::from_str::<IgnoredAny>(text).map(|_| ()).map_err(|error| {
         let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
@@ -389,7 +377,7 @@ fn check_json(text: &str) -> Result<(), String> {
 }
 
 /// The key of a request that was given none. Lengths stand before texts, so that no two requests run into the same one.
-fn hash(request: &Request) -> String {
+pub(crate) fn hash(request: &Request) -> String {
     let mut sha = Sha256::new();
     let mut add = |bytes: &[u8]| {
         sha.update((bytes.len() as u64).to_le_bytes());

@@ -193,6 +193,7 @@ pub(crate) async fn drain(
         settings: settings.clone(),
         work,
         secrets: secrets::lookup(),
+        secret_headers: Vec::new(),
         limit: once.limit,
         lasts: once.lasts,
         stop,

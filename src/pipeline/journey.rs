@@ -13,7 +13,7 @@ use crate::commit::{Outcome, Report, Slot};
 use crate::fetch::{Fetched, Fetcher};
 use crate::job::{Event, Standing, State};
 use crate::pace::{Dispenser, Sent};
-use crate::process::{JobRef, Pool, Work};
+use crate::process::{Pool, Work};
 use crate::progress::{OnEvent, RunEvent};
 use crate::response::Response;
 use crate::settings::Settings;
@@ -257,8 +257,7 @@ type Processed = (Result<String, Failure>, Micros, Micros);
 
 fn work_on(work: &Work, lease: &Lease, response: &Response, clock: Clock) -> Processed {
     let begun_us = clock.now_us();
-    let seen = JobRef { id: lease.job, key: &lease.key, attempt: lease.attempt, request: &lease.request };
-    let output = work.run(response, seen);
+    let output = work.run(response, &lease.seen);
     (output, begun_us, clock.now_us())
 }
 

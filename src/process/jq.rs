@@ -6,10 +6,10 @@ use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::Val;
 use sha2::{Digest, Sha256};
 
-use super::JobRef;
 use super::bounds::{self, MAX_MESSAGE};
 use super::{plain, refused};
 use crate::attempt::Failure;
+use crate::job::Job;
 use crate::response::Response;
 
 mod error;
@@ -69,7 +69,7 @@ impl Jq {
     ///
     /// # Errors
     /// An error in the filter, in its own words; output that JSON has no words for.
-    pub fn run(&self, response: &Response, job: JobRef<'_>) -> Result<String, Failure> {
+    pub fn run(&self, response: &Response, job: &Job) -> Result<String, Failure> {
         let input = input(response)?;
         let context = Ctx::<Data>::new(&self.filter.lut, self.variables(response, job));
         let mut outputs = Outputs::default();
@@ -82,10 +82,10 @@ impl Jq {
         outputs.finish().map_err(refused)
     }
 
-    fn variables(&self, response: &Response, job: JobRef<'_>) -> Vars<Val> {
+    fn variables(&self, response: &Response, job: &Job) -> Vars<Val> {
         let [key, row, status, headers] = self.uses;
         Vars::new([
-            if key { Val::from(job.key.to_owned()) } else { Val::Null },
+            if key { Val::from(job.key.clone()) } else { Val::Null },
             if row { value::object(&job.request.row) } else { Val::Null },
             if status { Val::from(usize::from(response.status_code)) } else { Val::Null },
             if headers { value::object(&response.headers) } else { Val::Null },

@@ -7,11 +7,13 @@ mod overview;
 mod pack;
 mod params;
 mod probe;
+mod results;
 mod sandbox;
 mod unpack;
 mod wish;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
@@ -19,6 +21,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
+pub use results::{Finished, results};
 
 use super::*;
 use crate::job::{self, Event, RetryRules, Wish};
@@ -33,6 +36,8 @@ type Inner<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: Mutex<Writer>,
+    /// See [`SqliteStore::told_of_jobs`].
+    jobs_added: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -50,7 +55,7 @@ impl SqliteStore {
         let mut connection = open::writer(path, durability, create).await?;
         // What others write from here on is a change; the first look may come long after a first claim.
         let data_version = version_of_data(&mut connection).await.map_err(failed("look at the database"))?;
-        Ok(Self { writer: Mutex::new(Writer { connection, data_version }) })
+        Ok(Self { writer: Mutex::new(Writer { connection, data_version }), jobs_added: AtomicBool::new(false) })
     }
 
     /// Closes the database; the last process to do so tidies the write-ahead log away.
@@ -59,6 +64,25 @@ impl SqliteStore {
     /// Where the disk fails; nothing is lost.
     pub async fn close(self) -> Result<(), StoreError> {
         self.writer.into_inner().connection.close().await.map_err(failed("close the database"))
+    }
+
+    /// Jobs were added through this very store, beside a run over it: the next look tells of a change. What a connection
+    /// writes itself is none to `PRAGMA data_version`.
+    pub(crate) fn told_of_jobs(&self) {
+        self.jobs_added.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on commits survive this.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn set_durability(&self, durability: Durability) -> Result<(), StoreError> {
+        let pragma = match durability {
+            Durability::PowerLoss => "PRAGMA synchronous = FULL",
+            Durability::Crash => "PRAGMA synchronous = NORMAL",
+        };
+        let connection = &mut self.writer().await.connection;
+        sqlx::query(pragma).execute(connection).await.map(drop).map_err(failed("set the durability"))
     }
 
     async fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -246,7 +270,8 @@ impl Store for SqliteStore {
         let Writer { connection, data_version } = &mut *self.writer().await;
         let read = async {
             let version = version_of_data(connection).await?;
-            let changed = std::mem::replace(data_version, version) != version;
+            let elsewhere = std::mem::replace(data_version, version) != version;
+            let changed = self.jobs_added.swap(false, Ordering::Relaxed) || elsewhere;
             let control: Option<Option<String>> =
                 rows!(connection, "control.sql", run).first().map(|row| row.try_get(0)).transpose()?;
             let stop = control.flatten().as_deref() == Some("stop");
@@ -366,7 +391,8 @@ async fn write_back(
     }
     if batch.iter().any(|write| write.output.is_some()) {
         let packed = pack::results(batch);
-        execute!(tx, "write_results.sql", packed.rows, packed.blob, now_us);
+        let finished_at_us: Micros = scalar!(tx, "result_time.sql", now_us);
+        execute!(tx, "write_results.sql", packed.rows, packed.blob, finished_at_us);
     }
     execute!(tx, "write_counts.sql", pack::counts(batch, from));
     Ok(())

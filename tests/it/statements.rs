@@ -165,6 +165,20 @@ async fn jobs_are_found_by_the_index_that_was_made_for_it() {
     }
 }
 
+/// The last result of ten million is found as fast as of ten, and a page is read where it begins.
+#[tokio::test]
+async fn results_are_read_by_the_index_of_their_order() {
+    let mut schema = Schema::new().await;
+    for (file, expected) in [
+        ("result_time.sql", "SEARCH results USING COVERING INDEX results_in_order"),
+        ("results.sql", "SEARCH r USING INDEX results_in_order (finished_at_us>?)"),
+    ] {
+        let statements = statements();
+        let (_, sql) = statements.iter().find(|(name, _)| name == file).unwrap_or_else(|| panic!("no {file}"));
+        assert_eq!(schema.plan(sql).await[0], expected, "{file}");
+    }
+}
+
 #[tokio::test]
 async fn a_bad_plan_is_seen() {
     let mut schema = Schema::new().await;

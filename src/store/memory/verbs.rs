@@ -179,10 +179,9 @@ impl Tables {
         Some(Lease {
             job: id,
             attempt: job.attempts,
-            key: job.key.clone(),
+            seen: crate::job::Job::claimed(id, job.attempts, job.key.clone(), job.request.clone()),
             standing: job.standing,
             suspect: job.error.as_ref().is_some_and(|(error_type, _)| *error_type == ErrorType::INTERRUPTED),
-            request: job.request.clone(),
             response: self.responses.get(&id).filter(|_| fetched).map(|(_, response)| Arc::clone(response)),
             permit_us,
         })

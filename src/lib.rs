@@ -13,6 +13,7 @@ pub mod minutes;
 pub mod near;
 pub mod request;
 pub mod response;
+pub mod result_line;
 pub mod secret;
 pub mod settings;
 pub mod status;

@@ -1,6 +1,8 @@
 //! The store on SQLite: one connection that writes, one constant statement a batch and table, one file a statement.
 
+pub mod answers;
 pub mod console;
+pub mod detail;
 mod open;
 mod overview;
 mod pack;

@@ -128,7 +128,24 @@ impl Console {
     /// # Errors
     /// Where it is missing, foreign, newer or cannot be read.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::over(open_read_only(path).await?).await
+    }
+
+    /// Opens a database and sees it as it is now, whatever a run writes meanwhile: all that is asked adds up. Until it is
+    /// closed the log of a run that is going cannot be folded back into the file, so it grows.
+    ///
+    /// # Errors
+    /// As of [`Console::open`].
+    pub async fn snapshot(path: &Path) -> Result<Self, StoreError> {
         let mut conn = open_read_only(path).await?;
+        // Before it is restricted, for the sandbox lets no transaction begin. The first read is what holds the snapshot.
+        for sql in [include_str!("snapshot.sql"), include_str!("last_job.sql")] {
+            sqlx::query(sql).execute(&mut conn).await.map_err(failed("hold a snapshot of the database"))?;
+        }
+        Self::over(conn).await
+    }
+
+    async fn over(mut conn: SqliteConnection) -> Result<Self, StoreError> {
         let budget = Budget::new();
         sandbox::harden(&mut conn, Arc::clone(&budget)).await.map_err(failed("restrict the database"))?;
         Ok(Self { conn, budget })
@@ -316,7 +333,7 @@ fn is_ours(name: &str, values: &[&str]) -> bool {
     name.strip_prefix('?').and_then(|n| n.parse().ok()).is_some_and(|n| (1..=values.len()).contains(&n))
 }
 
-fn values(row: &SqliteRow) -> Result<Vec<Value>, sqlx::Error> {
+pub(super) fn values(row: &SqliteRow) -> Result<Vec<Value>, sqlx::Error> {
     (0..row.len()).map(|i| value(row, i)).collect()
 }
 

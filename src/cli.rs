@@ -3,6 +3,7 @@
 mod demo;
 pub(crate) mod environment;
 mod exit;
+mod export;
 mod flags;
 mod import;
 pub(crate) mod log;
@@ -55,6 +56,7 @@ enum Verb {
     Import(import::ImportArgs),
     Status(status::StatusArgs),
     Query(query::QueryArgs),
+    Export(Box<export::ExportArgs>),
     Demo(demo::DemoArgs),
 }
 
@@ -67,6 +69,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Import(args) => import::run(args, &db, cli.quiet).await,
         Verb::Status(args) => status::run(args, &db).await,
         Verb::Query(args) => query::run(args, &db).await,
+        Verb::Export(args) => export::run(*args, &db, cli.quiet).await,
         Verb::Demo(args) => {
             // Only a database that was named on the command line: HAUL_DB is that of real work.
             let named = cli.db.filter(|db| std::env::var_os("HAUL_DB").is_none_or(|set| set != db.as_os_str()));

@@ -64,12 +64,13 @@ impl Target {
     pub(super) fn finish(mut self) -> anyhow::Result<()> {
         self.flush()?;
         self.out = None;
-        let Some(aside) = &self.aside else { return Ok(()) };
-        let doing = || format!("failed to write {}", aside.to.display());
-        aside.file.sync_all().with_context(doing)?;
-        fs::rename(&aside.temporary, &aside.to).with_context(doing)?;
-        let folder = aside.to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let Some(Aside { file, temporary, to }) = &self.aside else { return Ok(()) };
+        let doing = || format!("failed to write {}", to.display());
+        file.sync_all().with_context(doing)?;
+        fs::rename(temporary, to).with_context(doing)?;
+        let to = to.clone();
         self.aside = None;
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // The name too; where a folder cannot be synced, the file system decides when.
         if let Ok(folder) = File::open(folder) {
             _ = folder.sync_all();

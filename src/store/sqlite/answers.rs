@@ -135,7 +135,8 @@ impl Console {
     pub async fn template_of(&mut self, source: &str) -> Result<Option<String>, QueryError> {
         let mut template = None;
         let source = [("source".to_owned(), source.to_owned())];
-        self.look_up(include_str!("answers/template.sql"), &source, |row| template = Columns(row.iter()).text()).await?;
+        self.look_up(include_str!("answers/template.sql"), &source, |row| template = Columns(row.iter()).text())
+            .await?;
         Ok(template)
     }
 
@@ -279,7 +280,8 @@ mod tests {
     // Seen failing with the condition put into the statement as it is.
     #[test]
     fn a_condition_cannot_leave_its_place() {
-        let sql = |condition| Selection { condition: Some(condition), since_run: Some(2), ..Selection::default() }.sql();
+        let sql =
+            |condition| Selection { condition: Some(condition), since_run: Some(2), ..Selection::default() }.sql();
         assert!(sql("true) OR (true").is_err() && sql(" ").is_err());
         let fine = sql("state = 'failed' -- why").expect("a condition");
         assert!(fine.contains("(\nstate = 'failed' -- why\n)") && fine.contains("run_id >= 2"), "{fine}");

@@ -12,6 +12,7 @@ mod progress;
 mod query;
 mod run;
 mod secrets;
+mod show;
 mod signals;
 mod status;
 mod summary;
@@ -55,6 +56,7 @@ enum Verb {
     Resume(run::ResumeArgs),
     Import(import::ImportArgs),
     Status(status::StatusArgs),
+    Show(show::ShowArgs),
     Query(query::QueryArgs),
     Export(Box<export::ExportArgs>),
     Demo(demo::DemoArgs),
@@ -68,6 +70,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Resume(args) => run::resume(args, &db, cli.quiet).await,
         Verb::Import(args) => import::run(args, &db, cli.quiet).await,
         Verb::Status(args) => status::run(args, &db).await,
+        Verb::Show(args) => show::run(args, &db).await,
         Verb::Query(args) => query::run(args, &db).await,
         Verb::Export(args) => export::run(*args, &db, cli.quiet).await,
         Verb::Demo(args) => {

@@ -72,7 +72,7 @@ impl Console {
     /// Where the database cannot be read.
     pub async fn places(&mut self, keys: &[&str]) -> Result<Vec<Place>, QueryError> {
         let mut places = Vec::new();
-        let keys = [("keys".to_owned(), array(&keys))];
+        let keys = array(&keys);
         self.look_up(include_str!("answers/places.sql"), &keys, |row| {
             let mut columns = Columns(row.iter());
             let (key, id, bytes) = (columns.text(), columns.integer(), columns.integer().unwrap_or(0));
@@ -95,9 +95,9 @@ impl Console {
     ) -> Result<Vec<(Answer, Option<Vec<u8>>)>, QueryError> {
         let sql = select_where(
             &format!("{}, request_body", columns(with_response)),
-            "id IN (SELECT value FROM json_each(:ids))",
+            "id IN (SELECT value FROM json_each(?1))",
         )?;
-        let ids = [("ids".to_owned(), array(&ids))];
+        let ids = array(&ids);
         let (mut answers, mut wrong) = (Vec::new(), None);
         self.look_up(&sql, &ids, |row| {
             let Some((body, line)) = row.split_last() else { return };
@@ -119,7 +119,7 @@ impl Console {
     /// Where the database cannot be read.
     pub async fn has_run(&mut self, run: i64) -> Result<(bool, Option<i64>), QueryError> {
         let mut found = (false, None);
-        let run = [("run".to_owned(), run.to_string())];
+        let run = run.to_string();
         self.look_up(include_str!("answers/runs.sql"), &run, |row| {
             let mut columns = Columns(row.iter());
             found = (columns.flag().unwrap_or(false), columns.integer());
@@ -134,19 +134,12 @@ impl Console {
     /// Where the database cannot be read.
     pub async fn template_of(&mut self, source: &str) -> Result<Option<String>, QueryError> {
         let mut template = None;
-        let source = [("source".to_owned(), source.to_owned())];
-        self.look_up(include_str!("answers/template.sql"), &source, |row| template = Columns(row.iter()).text())
-            .await?;
+        self.look_up(include_str!("answers/template.sql"), source, |row| template = Columns(row.iter()).text()).await?;
         Ok(template)
     }
 
-    async fn look_up(
-        &mut self,
-        sql: &str,
-        params: &[(String, String)],
-        mut each: impl FnMut(&[Value]),
-    ) -> Result<(), QueryError> {
-        let query = self.prepare(sql, params).await?;
+    async fn look_up(&mut self, sql: &str, value: &str, mut each: impl FnMut(&[Value])) -> Result<(), QueryError> {
+        let query = self.own(sql, value).await?;
         let take = |row: &[Value]| {
             each(row);
             Ok(ControlFlow::Continue(()))

@@ -2,12 +2,14 @@
 
 use super::folder::Folder;
 
-const VERBS: [(&str, &str); 6] = [
+const VERBS: [(&str, &str); 8] = [
     ("run", "Import what is given, if anything, then drain until nothing is left to do"),
     ("resume", "Go on where the last run stopped, as it did"),
     ("import", "Only import: rows become jobs, none is sent"),
     ("status", "Show where things stand: jobs, rate, time left, failures, latencies"),
+    ("show", "Show one job: its request, attempts, timings, response and result"),
     ("query", "Ask the database anything, in SQL; nothing can be changed"),
+    ("export", "Write results to a file or to standard output, in the order of the import"),
     ("demo", "See it work: a rate-limited API on loopback"),
 ];
 

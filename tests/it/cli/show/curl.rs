@@ -24,6 +24,8 @@ fn server() -> (Server, Arc<Mutex<Vec<Seen>>>) {
         let own = ["accept-encoding", "idempotency-key", "connection"];
         let mut headers: Vec<_> =
             asked.headers.iter().filter(|(name, _)| !own.contains(&name.as_str())).cloned().collect();
+        // A run announces no body that is empty, curl does.
+        headers.retain(|header| *header != ("content-length".to_owned(), "0".to_owned()));
         headers.sort();
         let (method, target, body) = (asked.method.clone(), asked.target.clone(), asked.body.clone());
         noted.lock().expect("no panic").push((method, target, headers, body));

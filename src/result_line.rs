@@ -124,7 +124,7 @@ pub fn raw(json: &str) -> Box<RawValue> {
 mod tests {
     use super::*;
 
-    // Seen failing with the line breaks left, and with the JSON read into a `Value`.
+    // Seen failing with the line breaks left.
     #[test]
     fn json_stays_as_it_is_but_on_one_line() {
         let word_for_word = r#"{"z":1.10,"a":123456789012345678901234567890,"z":1e400}"#;

@@ -172,7 +172,7 @@ mod tests {
 
     const OURS: &str = "haul_state,haul_status_code,haul_error_type,haul_latency_ms,haul_result";
 
-    // Seen failing with results written whole, and with names that were not made distinct.
+    // Seen failing with names that were not made distinct.
     #[test]
     fn a_result_that_is_an_object_is_spread_and_no_name_stands_twice() {
         let rows = [(r#"{"a":"x","haul_state":"mine"}"#, r#"{"n":1.10,"d":[1, 2]}"#), (r#"{"b":null}"#, r#""say ""#)];

@@ -270,7 +270,7 @@ pub(super) fn stored(columns: &mut Columns<'_>) -> Result<Option<Stored>, String
 mod tests {
     use super::*;
 
-    // Seen failing with the condition put into the statement as it is.
+    // Seen failing without the look at its parentheses.
     #[test]
     fn a_condition_cannot_leave_its_place() {
         let sql =

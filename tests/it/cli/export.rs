@@ -38,7 +38,7 @@ fn done(server: &Server, ids: &[i64]) -> Folder {
     folder
 }
 
-// Seen failing with the members in another order, and with line breaks of a result left in.
+// Seen failing with line breaks of a result left in, and with every failure retryable.
 #[test]
 fn a_result_line_is_as_the_contract_says() {
     let server = server();
@@ -86,7 +86,7 @@ fn openai_batch_lines_hold_the_response_and_failed_jobs_are_errors() {
     );
 }
 
-// Seen failing with --where over finished jobs alone, and with `run_id > RUN`.
+// Seen failing with `run_id > RUN`.
 #[test]
 fn which_jobs_are_written_is_said_by_where_and_since() {
     let server = server();

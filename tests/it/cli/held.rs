@@ -4,7 +4,7 @@ use super::folder::Folder;
 use crate::resume::bench::until;
 use crate::server::{Answer, Asked, Gate, Reply, Script, Server};
 
-// Seen failing with a reader that opens the database for writing at once (`BEGIN IMMEDIATE`).
+// Seen failing with a snapshot that locks others out (`BEGIN EXCLUSIVE`).
 #[test]
 fn all_that_reads_works_while_a_run_is_going() {
     let gate = Gate::closed();

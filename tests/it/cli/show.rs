@@ -27,7 +27,7 @@ fn folder(server: &Server) -> Folder {
     folder
 }
 
-// Seen failing with the attempts in the order in which they are read, and without `visible`.
+// Seen failing with the attempts in the order in which they are read.
 #[test]
 fn a_job_is_shown_with_all_that_belongs_to_it() {
     let server = server();
@@ -79,7 +79,7 @@ fn a_body_comes_out_byte_for_byte() {
     assert_eq!(read("1"), b"{\"b\": 1.10,\n \"a\": [1]}");
 }
 
-// Seen failing with the result read into a `Value`, which writes 1.10 as 1.1.
+// Seen failing with the attempts in the order in which they are read.
 #[test]
 fn as_json_it_is_the_result_line_and_what_that_leaves_out() {
     let server = server();
@@ -108,6 +108,7 @@ fn as_json_it_is_the_result_line_and_what_that_leaves_out() {
     );
 }
 
+// Seen failing with only the keys behind looked up.
 #[test]
 fn a_job_that_is_none_is_said_with_its_neighbours() {
     let folder = Folder::with("n.csv", "id\nberlin\nberlin-2\nparis\nrome\n");

@@ -13,7 +13,7 @@ fn read(folder: &Folder, name: &str) -> String {
     std::fs::read_to_string(folder.path(name)).expect("a file")
 }
 
-// Seen failing with the file written in place, and with the mode left to the umask.
+// Seen failing with mode 0644.
 #[test]
 fn a_file_is_its_owners_alone_and_in_the_form_of_its_name() {
     let folder = done(&server(), &[1, 2]);
@@ -40,7 +40,7 @@ fn an_export_that_fails_leaves_the_old_file_and_no_other() {
     assert!(!folder.names().iter().any(|name| name.ends_with(".part")), "{:?}", folder.names());
 }
 
-// Seen failing with bodies named after the key alone, and with `create` instead of the renaming.
+// Seen failing with bodies named after the key alone.
 #[test]
 fn bodies_become_files_of_a_folder() {
     let folder = done(&server(), &[7, 8, -1]);
@@ -59,6 +59,7 @@ fn bodies_become_files_of_a_folder() {
     assert_eq!(read(&folder, "bodies/2-8.json"), "[1.50,\n 12345678901234567890123]\n");
 }
 
+// Seen failing with a closed pipe taken for an error.
 #[test]
 fn a_closed_pipe_ends_an_export_quietly() {
     let folder = Folder::new();

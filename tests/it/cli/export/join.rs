@@ -4,7 +4,7 @@ use super::{done, server};
 use crate::cli::folder::Folder;
 use crate::server::{Answer, Asked, Script, Server};
 
-// Seen failing with answers in the order of the table, and with each row of a batch given the answer of the first.
+// Seen failing with each row of a batch given one and the same answer.
 #[test]
 fn each_row_stands_once_in_its_order_with_its_answer() {
     let folder = done(&server(), &[1, -1]);
@@ -51,7 +51,7 @@ fn a_known_key_with_another_request_has_no_answer() {
     said.err_has("line 2: the key \"1\" is that of job 1, whose request is another").out_has(r#""state":"rejected""#);
 }
 
-// Seen failing with --keep-duplicates left out of the options of an input.
+// Seen failing with equal rows merged whatever the flags say.
 #[test]
 fn equal_requests_share_an_answer_or_have_one_each() {
     let server = Server::start(Script::new(|asked: &Asked| Answer::json(format!("{{\"nth\":{}}}", asked.nth))));
@@ -71,7 +71,7 @@ fn equal_requests_share_an_answer_or_have_one_each() {
     }
 }
 
-// Seen failing with look-ups of all that is left instead of a batch, and with the rest of a batch forgotten.
+// Seen failing with the rest of a batch forgotten.
 #[test]
 fn thousands_of_rows_are_looked_up_in_batches() {
     let folder = Folder::new();

@@ -44,7 +44,7 @@ fn same(seen: &Mutex<Vec<Seen>>, what: &str) {
 
 const SECRET: &str = "a b/ü\"\\&'$x%s\tz";
 
-// Seen failing with a secret in a URL that was not encoded, with curl's own Content-Type, and with double quotes around texts.
+// Seen failing with curl's own Content-Type, and with a body whose last line break a `$(..)` cut off.
 #[test]
 fn curl_sends_what_the_run_sent() {
     for flags in [
@@ -82,7 +82,7 @@ fn curl_sends_what_the_run_sent() {
     }
 }
 
-// Seen failing with large bodies as arguments, and with `echo` instead of `printf`.
+// Seen failing with all that holds no NUL as an argument.
 #[test]
 fn bytes_and_large_texts_go_through_a_pipe() {
     let bytes: Vec<u8> = (0..=255).chain(*b"%s \\n '").collect();

@@ -112,18 +112,17 @@ pub(crate) async fn run(args: ExportArgs, db: &Path, quiet: bool) -> anyhow::Res
     let settings = super::run::last_settings(db).await?;
     let source = open(&args, form, settings, db).await?;
     let bodies = args.bodies.as_deref().map(Bodies::open).transpose()?;
+    // Before the file is there, so that it never stays half-written. Standard output leaves nothing behind.
+    let seen = file.map(|_| signals::watch(Stop::new())).transpose().context("failed to watch for signals")?;
     let target = file.map_or_else(|| Ok(Target::stdout()), |path| Target::file(path, db))?;
-    let aside = target.is_aside();
     let work = write(source, target, form, bodies, args.spreadsheet_safe);
-    let outcome = if aside {
-        let seen = signals::watch(Stop::new()).context("failed to watch for signals")?;
-        tokio::select! {
+    let outcome = match seen {
+        None => work.await,
+        Some(seen) => tokio::select! {
             outcome = work => outcome,
             // Nothing is lost with a reader that is broken off, and the file that it wrote is removed.
             signal = signal(&seen) => return Ok(Exit::Signal(signal)),
-        }
-    } else {
-        work.await
+        },
     };
     match outcome {
         Err(error) if is_closed_pipe(&error) => Ok(Exit::Done),

@@ -55,11 +55,6 @@ impl Target {
         Ok(Self { out: Some(BufWriter::with_capacity(1 << 16, Box::new(writer))), aside })
     }
 
-    /// Whether a signal must be seen, so that nothing half-written stays.
-    pub(super) fn is_aside(&self) -> bool {
-        self.aside.is_some()
-    }
-
     /// Makes it durable and gives it its name.
     pub(super) fn finish(mut self) -> anyhow::Result<()> {
         self.flush()?;

@@ -40,6 +40,21 @@ fn an_export_that_fails_leaves_the_old_file_and_no_other() {
     assert!(!folder.names().iter().any(|name| name.ends_with(".part")), "{:?}", folder.names());
 }
 
+// Seen failing, by not ending, with the signal not listened to.
+#[test]
+fn an_export_that_is_interrupted_leaves_the_old_file_and_no_other() {
+    let folder = done(&server(), &[1]);
+    folder.write("out.jsonl", "old");
+    let endless = "(WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n)";
+    let line = format!(
+        "haul export -o out.jsonl --where '{endless}' & pid=$!; \
+         until ls .out.jsonl.*.part 2>/dev/null; do :; done; kill -TERM $pid; wait $pid; echo $?"
+    );
+    folder.shell(&line).exits(0).out_has("\n143\n");
+    assert_eq!(read(&folder, "out.jsonl"), "old");
+    assert!(!folder.names().iter().any(|name| name.ends_with(".part")), "{:?}", folder.names());
+}
+
 // Seen failing with bodies named after the key alone.
 #[test]
 fn bodies_become_files_of_a_folder() {

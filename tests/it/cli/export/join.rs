@@ -4,7 +4,7 @@ use super::{done, server};
 use crate::cli::folder::Folder;
 use crate::server::{Answer, Asked, Script, Server};
 
-// Seen failing with each row of a batch given one and the same answer.
+// Seen failing with the reasons left out.
 #[test]
 fn each_row_stands_once_in_its_order_with_its_answer() {
     let folder = done(&server(), &[1, -1]);

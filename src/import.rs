@@ -98,6 +98,11 @@ pub(crate) trait Rows: Send {
 
     /// Bytes of the input read so far.
     fn bytes_read(&self) -> u64;
+
+    /// Its columns in their order, where all rows have the same.
+    fn columns(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// What becomes of equal requests of one input. Those that are given keys are told apart by them.
@@ -262,5 +267,43 @@ impl Summary {
         self.refused_duplicates += batch.refused;
         let free = EXAMPLES.saturating_sub(self.examples.len());
         self.examples.extend(batch.chunk.rejects.into_iter().take(free));
+    }
+}
+
+/// A row of an input, and the job that an import makes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keyed {
+    /// Its columns; `None` where it could not be read.
+    pub row: Option<Map<String, Value>>,
+    /// Its job, or why there is none.
+    pub job: Result<NewJob, Reject>,
+}
+
+/// The rows of an input with their jobs, as an import sees them; nothing is stored. Holds one row at a time.
+pub struct Keys(Jobs);
+
+/// Reads an input again, to find out which row is which job.
+#[must_use]
+pub fn keys(input: Input, template: Arc<Template>) -> Keys {
+    Keys(Jobs::new(input.rows, template, input.duplicates))
+}
+
+impl Keys {
+    /// The columns of the input in their order, where all rows have the same; else none.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        self.0.rows.columns()
+    }
+}
+
+impl Iterator for Keys {
+    type Item = io::Result<Keyed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.0.rows.next().transpose()?;
+        Some(row.map(|row| match row {
+            Err(reject) => Keyed { row: None, job: Err(reject) },
+            Ok(row) => Keyed { row: Some(row.values.clone()), job: self.0.job(row) },
+        }))
     }
 }

@@ -17,6 +17,7 @@ pub mod minutes;
 pub mod near;
 pub mod request;
 pub mod response;
+pub mod result_line;
 #[doc(hidden)]
 pub mod secret;
 pub mod settings;
@@ -52,9 +53,8 @@ pub mod template;
 // For programs.
 mod error;
 mod library;
-pub use error::Error;
 pub use import::{Added, OnConflict};
 pub use library::{Cursor, CursorError, Haul, JobResult, Page, Runner, Summary};
 pub use store::{Counts, Reject, RunOutcome, StoreError};
-pub use {attempt::Failure, job::Job, process::Processor, response::Response, secret::SecretName};
+pub use {attempt::Failure, error::Error, job::Job, process::Processor, response::Response, secret::SecretName};
 pub use {progress::RunEvent, stop::Stop};

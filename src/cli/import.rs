@@ -100,15 +100,25 @@ pub(crate) struct Opened {
 /// Opens every input, before a database is created.
 pub(crate) fn open(paths: &[PathBuf], flags: &InputFlags, settings: &Settings) -> anyhow::Result<Opened> {
     let template = Arc::new(Template::compile(&settings.template)?);
-    let open = |path: &PathBuf| {
-        let source = match path.to_str() {
-            Some("-") => Source::Reader("-".to_owned(), Box::new(std::io::stdin())),
-            _ => Source::File(path.clone()),
-        };
-        Input::open(source, flags.options())
-    };
-    let inputs = paths.iter().map(open).collect::<Result<_, _>>()?;
+    let inputs = paths.iter().map(|path| Input::open(source(path), flags.options())).collect::<Result<_, _>>()?;
     Ok(Opened { inputs, template })
+}
+
+fn source(path: &Path) -> Source {
+    match path.to_str() {
+        Some("-") => Source::Reader("-".to_owned(), Box::new(std::io::stdin())),
+        _ => Source::File(path.to_owned()),
+    }
+}
+
+/// Opens an input whose rows are jobs already. Rows that make an equal request share its answer, unless flags say that each
+/// is a job.
+pub(crate) fn reopen(path: &Path, flags: &InputFlags) -> Result<Input, import::ImportError> {
+    let mut options = flags.options();
+    if options.duplicates == Duplicates::Refuse {
+        options.duplicates = Duplicates::Merge;
+    }
+    Input::open(source(path), options)
 }
 
 /// `haul import`.

@@ -115,6 +115,10 @@ impl Rows for Csv {
     fn bytes_read(&self) -> u64 {
         self.records.read()
     }
+
+    fn columns(&self) -> &[String] {
+        &self.columns
+    }
 }
 
 fn check_columns(columns: &[String]) -> Result<(), String> {

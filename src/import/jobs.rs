@@ -16,7 +16,7 @@ const REMEMBERED: usize = 1 << 20;
 
 /// The jobs of some rows.
 pub(crate) struct Jobs {
-    rows: Box<dyn Rows>,
+    pub(super) rows: Box<dyn Rows>,
     template: Arc<Template>,
     duplicates: Duplicates,
     /// How often a request was seen, by the hash of its key.
@@ -39,7 +39,7 @@ impl Jobs {
         self.rows.bytes_read()
     }
 
-    fn job(&mut self, row: Row) -> Result<NewJob, Reject> {
+    pub(super) fn job(&mut self, row: Row) -> Result<NewJob, Reject> {
         let line = row.line;
         let made = self.template.render(row.values).map_err(|refusal| refusal.to_string());
         let made = made.and_then(|(key, request)| Ok((self.tell_apart(key, &request)?, request)));

@@ -1,7 +1,9 @@
 //! The store on SQLite: one connection that writes, one constant statement a batch and table, one file a statement.
 
+pub mod answers;
 mod compact;
 pub mod console;
+pub mod detail;
 mod open;
 mod overview;
 mod pack;

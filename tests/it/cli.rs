@@ -1,6 +1,8 @@
 //! What a person sees and a script relies on: the real program, its words, its streams and its exit codes.
 
+mod export;
 mod folder;
+mod held;
 mod help;
 mod import;
 mod numbers;
@@ -11,6 +13,7 @@ mod retry;
 mod runs;
 mod secrets;
 mod settings;
+mod show;
 mod terminal;
 mod usage;
 

@@ -12,8 +12,19 @@ mod text;
 
 /// Pure; each may know the others, nothing else of the crate. `report` is here with its numbers: the store reads them, and
 /// whoever shows them does not ask where they lay.
-const DOMAIN: [&str; 12] = [
-    "attempt", "backoff", "clock", "job", "limit", "minutes", "near", "report", "request", "response", "settings",
+const DOMAIN: [&str; 13] = [
+    "attempt",
+    "backoff",
+    "clock",
+    "job",
+    "limit",
+    "minutes",
+    "near",
+    "report",
+    "request",
+    "response",
+    "result_line",
+    "settings",
     "status",
 ];
 /// Steps of the journey; none knows another.

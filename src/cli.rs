@@ -9,6 +9,7 @@ pub(crate) mod log;
 mod next;
 mod progress;
 mod query;
+mod rejected;
 mod run;
 mod secrets;
 mod signals;

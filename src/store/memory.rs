@@ -6,7 +6,8 @@ use crate::clock::Micros;
 use crate::limit::Limit;
 use crate::minutes::Minutes;
 use crate::store::{
-    Chunk, Committed, Counts, Done, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, Want, WriteBack,
+    Chunk, Committed, Counts, Done, Imported, Lease, Look, NewRun, Recovered, Reject, RunOutcome, Store, Want,
+    WriteBack,
 };
 
 mod tables;
@@ -50,6 +51,10 @@ impl Store for MemoryStore {
 
     async fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
         self.with(|tables| tables.import(import, chunk, now_us))
+    }
+
+    async fn rejected(&self, import: i64, after_line: u64, most: u32) -> Done<Vec<Reject>> {
+        Ok(self.with(|tables| tables.rejected_after(import, after_line, most)))
     }
 
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {

@@ -14,7 +14,7 @@ fn the_same_again_adds_nothing_and_a_larger_number_the_difference() {
         .out_is("haul.db: 2 jobs\nnext: haul run\n");
     folder.haul(&import("2")).exits(0).err_is("--repeat 2: 2 rows, 0 new jobs, 2 known already\n");
     folder.haul(&import("5")).exits(0).err_is("--repeat 5: 5 rows, 3 new jobs, 2 known already\n");
-    let keys = "SELECT substr(key, 65) AS k, row FROM jobs JOIN requests ON job_id = id";
+    let keys = "SELECT substr(key, 65) AS k, row ->> 'n' AS n FROM jobs JOIN requests ON job_id = id";
     folder
         .haul(&["query", "--tsv", keys])
         .exits(0)

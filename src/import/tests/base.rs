@@ -10,7 +10,7 @@ fn joined(base: &str, url: &str) -> Result<String, String> {
     made.map(|(_, request)| request.url).map_err(|refusal| refusal.to_string())
 }
 
-// Seen failing with the shortest overlap, and with texts compared instead of segments.
+// Seen failing with the shortest overlap.
 #[test]
 fn what_a_base_and_a_url_have_in_common_is_written_once() {
     for (base, url, expected) in [
@@ -39,6 +39,7 @@ fn what_a_base_and_a_url_have_in_common_is_written_once() {
     }
 }
 
+// Seen failing with `//other` joined like any path.
 #[test]
 fn what_could_mean_another_host_is_not_joined() {
     for url in ["//other/x", "other:80/x", "mailto:a@b", "\\\\other\\x"] {
@@ -48,6 +49,7 @@ fn what_could_mean_another_host_is_not_joined() {
     assert_eq!(joined("https://h/v1", "").unwrap_err(), "the URL \"\" is empty");
 }
 
+// Seen failing with only the URLs of rows joined.
 #[test]
 fn a_template_may_be_relative_too() {
     let base_url = Some("https://h/v1".to_owned());
@@ -58,6 +60,7 @@ fn a_template_may_be_relative_too() {
     assert_eq!(compile(&given("items")).render(row(&[])).unwrap().1.url, "https://h/v1/items");
 }
 
+// Seen failing with no look at the query.
 #[test]
 fn a_base_that_cannot_be_one_is_refused_and_no_credential_shown() {
     for (base, message) in [

@@ -20,6 +20,7 @@ fn utf16(text: &str, of: fn(u16) -> [u8; 2]) -> Vec<u8> {
     text.encode_utf16().flat_map(of).collect()
 }
 
+// Seen failing with a given encoding not heeded.
 #[test]
 fn an_input_is_converted_while_it_is_read() {
     let city = |line, name: &str| Ok((line, row(&[("city", name)])));
@@ -38,12 +39,16 @@ fn an_input_is_converted_while_it_is_read() {
     assert_eq!(encoded("koi8-r", b"city\n\xed\xcf\xd3\xcb\xd7\xc1\nRom\n"), rows("Москва"));
 }
 
+// Seen failing with a mark that stayed in the text.
 #[test]
 fn utf16_is_known_by_its_mark() {
     for of in [u16::to_le_bytes, u16::to_be_bytes] {
         let bytes = utf16("\u{feff}id,name\r\n1,Zoë 😀\r\n", of);
         let seen = rows_of(open("-", &bytes, Options::default()).unwrap());
         assert_eq!(seen, [Ok((2, row(&[("id", "1"), ("name", "Zoë 😀")])))]);
+        // The CSV parser would take a mark for one of its own.
+        let bytes = utf16("\u{feff}https://x/ë\n", of);
+        assert_eq!(rows_of(open("-", &bytes, Options::default()).unwrap()), [Ok((1, row(&[("url", "https://x/ë")])))]);
     }
 }
 
@@ -62,6 +67,7 @@ fn what_means_nothing_in_its_encoding_is_a_bad_row_and_the_next_is_read() {
     }
 }
 
+// Seen failing with those known too that browsers only refuse.
 #[test]
 fn an_unknown_encoding_is_refused_with_a_near_one() {
     let refused = |name: &str| name.parse::<Encoding>().unwrap_err();

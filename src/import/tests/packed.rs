@@ -1,17 +1,14 @@
 //! gzip and zstd are read as they are.
 
 use std::io::{Cursor, Write};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::inputs::{Drip, open, rows_of};
-use super::{compile, row, with_url};
-use crate::clock::Clock;
-use crate::import::{ImportError, Input, Options, Source, import};
-use crate::store::memory::MemoryStore;
+use super::row;
+use crate::import::{Input, Options, Source};
 
 fn gzip(text: &str) -> Vec<u8> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::default());
@@ -23,6 +20,7 @@ fn zstd(text: &str) -> Vec<u8> {
     zstd::encode_all(text.as_bytes(), 3).unwrap()
 }
 
+// Seen failing with a decoder that ends with the first member.
 #[test]
 fn packed_inputs_are_known_by_how_they_begin() {
     let expected = [Ok((2, row(&[("id", "1")]))), Ok((3, row(&[("id", "2")])))];
@@ -42,6 +40,7 @@ fn packed_inputs_are_known_by_how_they_begin() {
     }
 }
 
+// Seen failing with the outer name.
 #[test]
 fn the_name_inside_tells_the_format() {
     for name in ["a.tsv.gz", "a.TSV.ZST"] {
@@ -52,6 +51,7 @@ fn the_name_inside_tells_the_format() {
     assert_eq!(seen, [Ok((1, row(&[("url", "a,b")])))]);
 }
 
+// Seen failing with each byte counted twice.
 #[test]
 fn the_bytes_that_count_are_those_of_the_packed_file() {
     let bytes = gzip(&format!("id\n{}", "12345\n".repeat(10_000)));
@@ -61,11 +61,11 @@ fn the_bytes_that_count_are_those_of_the_packed_file() {
     assert_eq!(read.load(Ordering::Relaxed), bytes.len() as u64);
 }
 
-// Seen failing without the end of the input kept for later: what was unpacked before the damage was lost with it.
-#[tokio::test]
-async fn a_damaged_file_keeps_what_came_before_the_damage() {
-    let text: String =
-        (0..30_000).map(|n| format!("{}\n", u64::from(n as u32).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+// Seen failing with a reader that took the damage for the end.
+#[test]
+fn a_damaged_file_gives_what_came_before_the_damage_and_then_says_so() {
+    let number = |n: u32| u64::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let text: String = (0..30_000).map(|n| format!("{}\n", number(n))).collect();
     for packed in [gzip(&format!("id\n{text}")), zstd(&format!("id\n{text}"))] {
         let cut = packed[..packed.len() - packed.len() / 3].to_vec();
         let mut flipped = packed.clone();
@@ -74,19 +74,18 @@ async fn a_damaged_file_keeps_what_came_before_the_damage() {
         let trailing = [packed.clone(), b"\x1f\x8b\x08oops".to_vec()].concat();
         for (what, bytes, least) in [("cut", cut, 10_000), ("flipped", flipped, 1_000), ("trailing", trailing, 30_000)]
         {
-            let store = MemoryStore::default();
-            let input = open("a.csv.gz", &bytes, Options::default()).unwrap();
-            let template = Arc::new(compile(&with_url("https://x/{{ id }}")));
-            let done = import(&store, input, template, &Clock::start(), &|| false, &mut |_| ()).await;
-            let error = done.unwrap_err();
-            assert!(matches!(error, ImportError::Read { .. }), "{what}: {error}");
-            assert!(error.to_string().contains("what was read before is imported"), "{error}");
-            let jobs = store.inspect().jobs.len();
-            assert!(jobs >= least, "{what}: {jobs} jobs");
+            let mut rows = open("a.csv.gz", &bytes, Options::default()).unwrap().rows;
+            let mut seen = 0;
+            while let Ok(row) = rows.next() {
+                assert!(row.is_some_and(|row| row.is_ok()), "{what}: an end or a bad row after {seen} good ones");
+                seen += 1;
+            }
+            assert!(seen >= least, "{what}: {seen} rows");
         }
     }
 }
 
+// Seen failing with no look inside.
 #[test]
 fn an_archive_or_a_file_packed_twice_says_what_would_help() {
     let zip = b"PK\x03\x04\x14\0";

@@ -29,6 +29,7 @@ fn rows(name: &str, text: &str) -> Vec<Value> {
     seen.into_iter().map(|request| request[4].clone()).collect()
 }
 
+// Seen failing with bodies written anew.
 #[test]
 fn openai_batch_files_are_read_as_they_are() {
     let file = concat!(
@@ -49,6 +50,7 @@ fn openai_batch_files_are_read_as_they_are() {
     );
 }
 
+// Seen failing with `custom_id` not looked at.
 #[test]
 fn a_line_of_parameters_is_data_for_a_template() {
     let file = r#"{"custom_id": "m-1", "params": {"model": "c", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}}"#;
@@ -59,6 +61,7 @@ fn a_line_of_parameters_is_data_for_a_template() {
     assert_eq!(seen, [json!(["POST", "https://h/v1/messages", body, "m-1", row])]);
 }
 
+// Seen failing with arrays left empty.
 #[test]
 fn lines_of_json_of_other_tools() {
     // jq -c
@@ -71,6 +74,7 @@ fn lines_of_json_of_other_tools() {
     assert_eq!(row, json!({"site": "https://x/", "city": "Köln 😀", "n": null}));
 }
 
+// Seen failing with every column needing a name.
 #[test]
 fn separated_values_of_other_tools() {
     // sqlite3 -csv -header: quotes only where needed, CRLF
@@ -92,6 +96,7 @@ fn separated_values_of_other_tools() {
     assert_eq!(rows("a.csv", ",id,x\n0,7,0.1\n"), [json!({"c1": "0", "id": "7", "x": "0.1"})]);
 }
 
+// Seen failing with the delimiter not heeded.
 #[test]
 fn semicolons_in_windows_1252_as_excel_writes_them_in_german() {
     let options =

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::folder::Folder;
 
+// Seen failing with a file that never took its name.
 #[test]
 fn every_rejected_row_is_in_the_file_also_what_the_store_refused() {
     let folder = Folder::with("a.csv", "id,u\n1,http://127.0.0.1:9/a\n2,http://h/ x\n1,http://127.0.0.1:9/b\n");
@@ -36,6 +37,7 @@ fn every_rejected_row_is_in_the_file_also_what_the_store_refused() {
     assert_eq!(folder.names(), ["a.csv", "b.csv", "bad.jsonl", "haul.db"], "and nothing is left beside it");
 }
 
+// Seen failing with a file that never took its name.
 #[test]
 fn where_nothing_was_rejected_the_file_is_empty() {
     let folder = Folder::with("urls.txt", "http://127.0.0.1:9/a\n");
@@ -44,7 +46,7 @@ fn where_nothing_was_rejected_the_file_is_empty() {
     assert_eq!(std::fs::read_to_string(folder.path("bad.jsonl")).expect("the file"), "");
 }
 
-// Seen failing with a file that was finished only where all was well.
+// Seen failing with a file that never took its name.
 #[test]
 fn an_input_that_breaks_off_has_its_rejected_rows_written_too() {
     let folder = Folder::with("urls.txt", &"http://h/ x\n".repeat(20_000));
@@ -54,6 +56,7 @@ fn an_input_that_breaks_off_has_its_rejected_rows_written_too() {
     assert!(text.starts_with("{\"input\":\"cut.gz\",\"line\":1,"), "{text}");
 }
 
+// Seen failing with no look whether it is an input.
 #[test]
 fn a_file_that_must_not_be_replaced_is_not() {
     let folder = Folder::with("urls.txt", "http://127.0.0.1:9/a\n");

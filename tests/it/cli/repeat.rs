@@ -3,6 +3,7 @@
 use super::folder::Folder;
 use crate::server::{Script, Server};
 
+// Seen failing with equal requests made one job.
 #[test]
 fn the_same_again_adds_nothing_and_a_larger_number_the_difference() {
     let folder = Folder::new();
@@ -15,12 +16,10 @@ fn the_same_again_adds_nothing_and_a_larger_number_the_difference() {
     folder.haul(&import("2")).exits(0).err_is("--repeat 2: 2 rows, 0 new jobs, 2 known already\n");
     folder.haul(&import("5")).exits(0).err_is("--repeat 5: 5 rows, 3 new jobs, 2 known already\n");
     let keys = "SELECT substr(key, 65) AS k, row ->> 'n' AS n FROM jobs JOIN requests ON job_id = id";
-    folder
-        .haul(&["query", "--tsv", keys])
-        .exits(0)
-        .out_is("k\trow\n\t{\"n\":1}\n-2\t{\"n\":2}\n-3\t{\"n\":3}\n-4\t{\"n\":4}\n-5\t{\"n\":5}\n");
+    folder.haul(&["query", "--tsv", keys]).exits(0).out_is("k\tn\n\t1\n-2\t2\n-3\t3\n-4\t4\n-5\t5\n");
 }
 
+// Seen failing with the number under another name.
 #[test]
 fn a_run_repeats_and_templates_see_the_number() {
     let server = Server::start(Script::ok());
@@ -33,6 +32,7 @@ fn a_run_repeats_and_templates_see_the_number() {
     folder.haul(&["import", "--repeat", "4", "-q"]).exits(0).out_has("haul.db: 4 jobs");
 }
 
+// Seen failing with no look for a --url.
 #[test]
 fn what_cannot_be_repeated_is_wrong_usage() {
     let folder = Folder::with("urls.txt", "http://127.0.0.1:9/\n");

@@ -1,7 +1,6 @@
 //! The step from rows to jobs: pure, and the same for every format.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
@@ -70,12 +69,14 @@ impl Jobs {
         let harmless = matches!(request.method.as_str(), "GET" | "HEAD");
         let may_join = self.duplicates == Duplicates::Merge || (harmless && self.duplicates != Duplicates::Keep);
         let full = self.seen.len() >= self.most;
-        let times = match self.seen.entry(self.hasher.hash_one(&key)) {
-            Entry::Occupied(times) => times.into_mut(),
+        let hash = self.hasher.hash_one(&key);
+        let times = match self.seen.get_mut(&hash) {
+            Some(times) => times,
             // Beyond the limit they are one job still, only not counted.
-            Entry::Vacant(_) if full && may_join => return Ok(Ok(key)),
-            Entry::Vacant(_) if full => return Err(Ended::TooMany),
-            Entry::Vacant(times) => times.insert(0),
+            None if full && may_join => return Ok(Ok(key)),
+            None if full => return Err(Ended::TooMany),
+            // Asked for here alone: an entry of a full table doubles it, used or not.
+            None => self.seen.entry(hash).or_default(),
         };
         *times += 1;
         Ok(match *times {

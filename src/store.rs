@@ -335,6 +335,9 @@ pub trait Store: Send + Sync + 'static {
     /// importing it again adds exactly what is missing.
     fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> impl Future<Output = Done<Imported>> + Send;
 
+    /// Rejected rows of an import, in the order of their lines: those after a line, at most so many.
+    fn rejected(&self, import: i64, after_line: u64, most: u32) -> impl Future<Output = Done<Vec<Reject>>> + Send;
+
     /// Begins a run: ends dead runs, notes their interrupted attempts, frees their leases, gives up poison, and inserts the
     /// new run with its limits, in one transaction. Idempotent: a crash in between leaves everything to the next start.
     /// The caller holds the run lock, so every lease found belongs to a dead run.

@@ -28,6 +28,7 @@ const EXAMPLES: &str = "\
 Examples:
   haul run urls.txt --rate 20/s
   haul run cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --rate 20/s --process 'jq:.results[0]'
+  haul run batch.jsonl --base-url https://api.example.com/v1 --key '{{ custom_id }}-2'
   haul run                      go on with what is left, as the last run did
   haul run --limit 20           a trial: begin 20 jobs, then stop";
 
@@ -35,7 +36,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
-    /// Files to import first, '-' for standard input: a URL a line, or CSV with a header
+    /// Files to import first, '-' for standard input: a URL a line, CSV with a header, or a JSON object a line
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     #[command(flatten)]
@@ -84,7 +85,8 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     args.work.apply(&mut settings)?;
     secrets::check(&settings)?;
     let work = work(&settings)?;
-    let opened = if args.inputs.is_empty() { None } else { Some(open(&args.inputs, &args.input, &settings)?) };
+    let given = !args.inputs.is_empty() || args.input.repeats();
+    let opened = given.then(|| open(&args.inputs, &args.input, &settings, db)).transpose()?;
     let held = Held::take(db, opened.is_some(), settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;

@@ -7,7 +7,7 @@ use crate::job::Wish;
 use crate::limit::Limit;
 use crate::minutes::Minutes;
 use crate::store::{
-    Chunk, Committed, Counts, Done, Granted, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, Want,
+    Chunk, Committed, Counts, Done, Granted, Imported, Lease, Look, NewRun, Recovered, Reject, RunOutcome, Store, Want,
     WriteBack,
 };
 
@@ -43,6 +43,10 @@ impl Store for MemoryStore {
 
     async fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
         self.with(|tables| tables.import(import, chunk, now_us))
+    }
+
+    async fn rejected(&self, import: i64, after_line: u64, most: u32) -> Done<Vec<Reject>> {
+        Ok(self.with(|tables| tables.rejected_after(import, after_line, most)))
     }
 
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {

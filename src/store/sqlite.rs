@@ -187,6 +187,15 @@ impl Store for SqliteStore {
         })
     }
 
+    async fn rejected(&self, import: i64, after_line: u64, most: u32) -> Done<Vec<Reject>> {
+        let connection = &mut self.writer().await.connection;
+        let read = async {
+            let rows = rows!(connection, "rejected.sql", import, after_line as i64, most);
+            rows.iter().map(reject).collect::<Inner<_>>()
+        };
+        read.await.map_err(failed("read the rejected rows"))
+    }
+
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
         write_tx!(self, "begin the run", |tx| {
             let mut found = free_dead_leases(&mut tx, now_us).await?;
@@ -457,6 +466,10 @@ fn count(row: &SqliteRow) -> Inner<((State, Option<ErrorType>), u64)> {
     let error_type: String = row.try_get(1)?;
     let error_type = Some(error_type).filter(|t| !t.is_empty()).map(ErrorType::stored);
     Ok(((state(row.try_get(0)?)?, error_type), u64::try_from(row.try_get::<i64, _>(2)?)?))
+}
+
+fn reject(row: &SqliteRow) -> Inner<Reject> {
+    Ok(Reject { line: u64::try_from(row.try_get::<i64, _>(0)?)?, reason: row.try_get(1)?, text: row.try_get(2)? })
 }
 
 fn conflict(key: &str, other: i64) -> String {

@@ -2,6 +2,7 @@
 
 mod export;
 mod folder;
+mod formats;
 mod held;
 mod help;
 mod import;
@@ -9,6 +10,8 @@ mod numbers;
 mod prune;
 mod query;
 mod readme;
+mod rejected;
+mod repeat;
 mod retry;
 mod runs;
 mod secrets;

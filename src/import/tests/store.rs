@@ -14,8 +14,8 @@ use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::settings::RequestTemplate;
 use crate::store::{
-    Chunk, Committed, Counts, Granted, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, StoreError, Want,
-    WriteBack,
+    Chunk, Committed, Counts, Granted, Imported, Lease, Look, NewRun, Recovered, Reject, RunOutcome, Store, StoreError,
+    Want, WriteBack,
 };
 use crate::template::Template;
 
@@ -50,6 +50,10 @@ impl Store for Kept {
             }
         }
         Ok(done)
+    }
+
+    async fn rejected(&self, _: i64, _: u64, _: u32) -> Done<Vec<Reject>> {
+        unreachable!()
     }
 
     async fn recover(&self, _: &NewRun, _: Micros) -> Done<Recovered> {

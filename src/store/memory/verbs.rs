@@ -58,6 +58,11 @@ impl Tables {
         Ok(done)
     }
 
+    pub(super) fn rejected_after(&self, import: i64, line: u64, most: u32) -> Vec<Reject> {
+        let after = self.rejected.range((import, line.saturating_add(1))..=(import, u64::MAX));
+        after.map(|(_, reject)| reject.clone()).take(most as usize).collect()
+    }
+
     pub(super) fn recover(&mut self, run: &NewRun, now_us: Micros) -> Recovered {
         for dead in self.runs.values_mut().filter(|run| run.ended.is_none()) {
             dead.ended = Some((now_us, "crashed"));

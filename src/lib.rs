@@ -7,10 +7,12 @@
 pub mod attempt;
 pub mod backoff;
 pub mod clock;
+pub mod hope;
 pub mod job;
 pub mod limit;
 pub mod minutes;
 pub mod near;
+pub mod reason;
 pub mod request;
 pub mod response;
 pub mod secret;

@@ -12,9 +12,9 @@ mod text;
 
 /// Pure; each may know the others, nothing else of the crate. `report` is here with its numbers: the store reads them, and
 /// whoever shows them does not ask where they lay.
-const DOMAIN: [&str; 12] = [
-    "attempt", "backoff", "clock", "job", "limit", "minutes", "near", "report", "request", "response", "settings",
-    "status",
+const DOMAIN: [&str; 14] = [
+    "attempt", "backoff", "clock", "hope", "job", "limit", "minutes", "near", "reason", "report", "request",
+    "response", "settings", "status",
 ];
 /// Steps of the journey; none knows another.
 const STEPS: [&str; 6] = ["import", "claim", "pace", "fetch", "process", "commit"];

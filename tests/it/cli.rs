@@ -6,6 +6,7 @@ mod import;
 mod numbers;
 mod query;
 mod readme;
+mod rules;
 mod runs;
 mod secrets;
 mod settings;

@@ -336,9 +336,6 @@ impl<S: Store> Drain<S> {
     /// Commits what has come in, claims, and starts what it gets; `true` = nothing is left to do, and nothing flies.
     async fn turn(&mut self, claim: Option<Claim>) -> Result<bool, RunError> {
         let leases = self.committer.turn(&mut self.received, claim.as_ref(), self.clock.now_us()).await?;
-        if self.committer.hope.lost().is_some() {
-            self.context.dispenser.close(); // what is claimed and not sent yet is given back
-        }
         let Some(Claim { want, .. }) = claim else { return Ok(false) };
         self.fetched = leases.iter().any(|lease| lease.standing.state == State::Fetched);
         let asking = leases.iter().filter(|lease| lease.standing.state == State::Pending).count();

@@ -22,7 +22,7 @@ const ROWS: &str =
     "SELECT state, error_type, error_message, result, (SELECT body FROM responses WHERE job_id = id) AS body
                     FROM job_view ORDER BY id";
 
-// Seen failing with `Work::is_none` true of a rule without a processor.
+// Seen failing with the rule left out of `work` in cli/run.rs.
 #[test]
 fn a_success_whose_body_meets_fail_if_fails_for_good_and_its_response_stays() {
     for process in [&[][..], &["--process", "jq:.n"]] {

@@ -203,7 +203,7 @@ fn exactly_so_many_requests_are_sent_retries_and_refusals_included() {
             _ => 200,
         });
         let bench = Bench::with_jobs(&server, 100);
-        let how = ["-c", "8", "--backoff", "1ms..2ms"];
+        let how = ["-c", "8", "--backoff", "1ms..2ms", "--max-attempts", "100"];
         let most = |verb, n| bench.run(&[&[verb, "--max-requests", n], &how[..], rate].concat());
         most("run", "37").exits(75).says("because   it has sent as many requests as it was to: 37\n");
         assert_eq!((server.total(), outcome(&bench)), (37, "stopped".to_owned()), "{rate:?}");

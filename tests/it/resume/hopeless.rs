@@ -127,9 +127,9 @@ fn a_given_number_of_failures_bears_more_than_the_first_twenty() {
     assert_eq!((server.total(), left(&bench)), (31, 9));
 }
 
-// Seen failing without `Dispenser::close` in `Drain::land`.
+// Seen failing with claims going on while it lands.
 #[test]
-fn what_is_in_flight_lands_and_nothing_more_is_sent() {
+fn what_is_in_flight_lands_and_no_more_than_that_is_sent() {
     let gate = Gate::closed();
     let held = gate.clone();
     let server = Server::start(Script::new(move |asked: &Asked| match asked.key.as_str() {
@@ -139,11 +139,15 @@ fn what_is_in_flight_lands_and_nothing_more_is_sent() {
     let bench = Bench::with_jobs(&server, 200);
     let run = bench.start(&["run", "-c", "8", "--rate", "100/s"]);
     run.says("giving up: none of the first ");
-    run.says("stopping: ");
-    let sent = server.total();
+    run.says(" in flight may land");
+    let (then, said) = (server.total(), run.said());
+    let flying: u64 =
+        said.split("stopping: ").nth(1).and_then(|said| said.split(' ').next()?.parse().ok()).expect("a number");
     gate.open();
     run.wait().exits(5).says("3 succeeded, ");
-    assert_eq!(server.total(), sent, "nothing is sent after the decision");
+    // What had its permit may have been on its way; three of those in flight had arrived.
+    let sent = server.total();
+    assert!(flying <= 8 && sent <= then + flying - 3, "{sent} sent, {then} before, {flying} in flight");
     // Three were held; of the other five at most four more can have been on their way when the twentieth failed.
     assert!((23..=27).contains(&sent), "{sent} sent");
     assert_eq!(left(&bench), 200 - sent as i64);

@@ -9,12 +9,14 @@ pub mod attempt;
 pub mod backoff;
 #[doc(hidden)]
 pub mod clock;
+pub mod hope;
 pub mod job;
 pub mod limit;
 #[doc(hidden)]
 pub mod minutes;
 #[doc(hidden)]
 pub mod near;
+pub mod reason;
 pub mod request;
 pub mod response;
 pub mod result_line;

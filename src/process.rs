@@ -15,9 +15,11 @@ mod bounds;
 mod jq;
 mod plain;
 mod pool;
+mod rule;
 
 pub use jq::{Jq, JqError};
 pub use pool::{Pool, PoolError};
+pub use rule::Rule;
 
 /// Turns a response into a result. Synchronous: it runs on a CPU thread, and may take as long as it needs.
 ///
@@ -63,6 +65,8 @@ impl From<serde_json::Error> for Failure {
 pub struct Work {
     run: Arc<Run>,
     version: Arc<str>,
+    /// Nothing of the user's is run.
+    none: bool,
 }
 
 /// Begins what the settings say of a processor that only its program has.
@@ -73,7 +77,7 @@ const NONE: &str = "none";
 
 type Run = dyn Fn(&Response, &Job) -> Result<String, Failure> + Send + Sync;
 
-/// What is wrong with a `--process`.
+/// What is wrong with a `--process`, or with a rule.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkError {
@@ -98,6 +102,9 @@ pub enum WorkError {
     /// Anything else.
     #[error("`{0}` is no processor; write `jq:EXPR` or `jq:@FILE`")]
     Unknown(String),
+    /// Anything else that was to be a rule.
+    #[error("`{0}` is no rule; write `jq:EXPR` or `jq:@FILE`")]
+    NoRule(String),
 }
 
 impl Work {
@@ -105,7 +112,17 @@ impl Work {
     /// as `{"base64": ".."}`.
     #[must_use]
     pub fn none() -> Self {
-        Self::new(NONE.to_owned(), |response, _| plain::result(response))
+        Self { none: true, ..Self::new(NONE.to_owned(), |response, _| plain::result(response)) }
+    }
+
+    /// The same, but a response that meets this rule fails its job before the processor sees it.
+    #[must_use]
+    pub fn unless(self, rule: Rule) -> Self {
+        let run = move |response: &Response, job: &Job| {
+            rule.refuse(response, job)?;
+            (self.run)(response, job)
+        };
+        Self { run: Arc::new(run), version: self.version, none: false }
     }
 
     /// This processor.
@@ -126,22 +143,17 @@ impl Work {
         if let Some(version) = setting.strip_prefix(OF_A_PROGRAM) {
             return Err(WorkError::Program(version.to_owned()));
         }
-        let Some(expression) = setting.strip_prefix("jq:") else {
-            let command = setting.starts_with("cmd:");
-            return Err(if command { WorkError::Command } else { WorkError::Unknown(setting.to_owned()) });
-        };
-        let jq = match expression.trim_start().strip_prefix('@') {
-            // `@json` and `@base64 ".."` are filters themselves; a file of such a name is `@./json`.
-            Some(name) if !jq::is_format(name) => Jq::compile(&read(name.into())?)?,
-            _ => Jq::compile(expression)?,
-        };
-        Ok(jq.into())
+        match from_jq(setting)? {
+            Some(jq) => Ok(jq.into()),
+            None if setting.starts_with("cmd:") => Err(WorkError::Command),
+            None => Err(WorkError::Unknown(setting.to_owned())),
+        }
     }
 
     /// Nothing of the user's is run.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        &*self.version == NONE
+        self.none
     }
 
     /// Name and version, as they stand in `results.processor`.
@@ -164,7 +176,7 @@ impl Work {
     }
 
     fn new(version: String, run: impl Fn(&Response, &Job) -> Result<String, Failure> + Send + Sync + 'static) -> Self {
-        Self { run: Arc::new(run), version: version.into() }
+        Self { run: Arc::new(run), version: version.into(), none: false }
     }
 }
 
@@ -178,6 +190,17 @@ impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Work").field(&self.version).finish()
     }
+}
+
+/// The filter of a `jq:EXPR` or `jq:@FILE`; `None`: it is neither.
+fn from_jq(setting: &str) -> Result<Option<Jq>, WorkError> {
+    let Some(expression) = setting.strip_prefix("jq:") else { return Ok(None) };
+    let jq = match expression.trim_start().strip_prefix('@') {
+        // `@json` and `@base64 ".."` are filters themselves; a file of such a name is `@./json`.
+        Some(name) if !jq::is_format(name) => Jq::compile(&read(name.into())?)?,
+        _ => Jq::compile(expression)?,
+    };
+    Ok(Some(jq))
 }
 
 fn read(path: PathBuf) -> Result<String, WorkError> {

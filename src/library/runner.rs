@@ -11,10 +11,11 @@ use crate::backoff::Backoff;
 use crate::clock::{Clock, micros};
 use crate::error::Error;
 use crate::fetch::SecretHeader;
+use crate::hope::MaxFailures;
 use crate::limit::Limit;
 use crate::lock::RunLock;
 use crate::pipeline::{self, Run};
-use crate::process::{OF_A_PROGRAM, Processor, Work};
+use crate::process::{OF_A_PROGRAM, Processor, Rule, Work};
 use crate::progress::{OnEvent, RunEvent};
 use crate::secret::{Lookup, SecretName};
 use crate::settings::{Durability, OnUncertain, Settings};
@@ -40,6 +41,9 @@ pub struct Runner {
     secrets: Arc<Lookup>,
     secret_headers: Vec<SecretHeader>,
     begins: Option<u64>,
+    max_requests: Option<u64>,
+    max_failures: Option<MaxFailures>,
+    stop_if: Option<Rule>,
     lasts: Option<Duration>,
     stop: Stop,
     on_event: OnEvent,
@@ -57,6 +61,9 @@ impl Runner {
             secrets: Arc::new(|_| Err("this program gives no secrets; see `Runner::secrets`".to_owned())),
             secret_headers: Vec::new(),
             begins: None,
+            max_requests: None,
+            max_failures: None,
+            stop_if: None,
             lasts: None,
             stop: Stop::new(),
             on_event: Box::new(|_| {}),
@@ -234,6 +241,24 @@ impl Runner {
         self
     }
 
+    /// Sends at most so many requests, retries and redirects included, in this run.
+    pub fn max_requests(mut self, requests: u64) -> Self {
+        self.max_requests = Some(requests);
+        self
+    }
+
+    /// Stops at so many jobs that failed for good in this run: `10`, or `5%` of those that are finished.
+    pub fn max_failures(mut self, most: &str) -> Self {
+        self.max_failures = self.kept(most.parse::<MaxFailures>().map_err(|e| Error::Configuration(e.to_string())));
+        self
+    }
+
+    /// Stops this run where a jq expression is true of the body of a response: `jq:.error.code == \"quota\"`.
+    pub fn stop_if(mut self, rule: &str) -> Self {
+        self.stop_if = self.kept(Rule::from_setting(rule));
+        self
+    }
+
     /// Claims nothing after this long, in this run.
     pub fn lasts(mut self, time: Duration) -> Self {
         self.lasts = Some(time);
@@ -297,6 +322,9 @@ impl Runner {
             secrets: self.secrets,
             secret_headers: self.secret_headers,
             limit: self.begins,
+            max_requests: self.max_requests,
+            max_failures: self.max_failures,
+            stop_if: self.stop_if,
             lasts: self.lasts,
             stop,
             on_event: self.on_event,
@@ -352,6 +380,10 @@ impl Runner {
             }
             (None, Some(name)) => Work::from_setting(name)?,
             (None, None) => Work::none(),
+        };
+        let work = match &settings.fail_if {
+            Some(rule) => work.unless(Rule::from_setting(rule)?),
+            None => work,
         };
         Ok((settings, work))
     }

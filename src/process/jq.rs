@@ -22,6 +22,9 @@ use output::Outputs;
 
 type Data = JustLut<Val>;
 
+/// What a condition may put out for one response: one that never ends must not hold a CPU thread for ever.
+const MAX_OUTPUTS: usize = 1_000_000;
+
 /// What a filter knows beside its input, in the order in which the values are given.
 const VARIABLES: [&str; 4] = ["$key", "$row", "$status", "$headers"];
 
@@ -70,16 +73,39 @@ impl Jq {
     /// # Errors
     /// An error in the filter, in its own words; output that JSON has no words for.
     pub fn run(&self, response: &Response, job: &Job) -> Result<String, Failure> {
-        let input = input(response)?;
-        let context = Ctx::<Data>::new(&self.filter.lut, self.variables(response, job));
         let mut outputs = Outputs::default();
-        for output in self.filter.id.run((context, input)) {
+        for output in self.outputs(response, job)? {
             match output {
                 Ok(value) => outputs.push(value).map_err(refused)?,
                 Err(exception) => return Err(refused(message(exception))),
             }
         }
         outputs.finish().map_err(refused)
+    }
+
+    /// Whether one of its outputs over this response is neither `false` nor `null`. Stops at the first that is.
+    ///
+    /// # Errors
+    /// An error in the filter before that, in its own words.
+    pub fn is_true(&self, response: &Response, job: &Job) -> Result<bool, Failure> {
+        for output in self.outputs(response, job)?.take(MAX_OUTPUTS) {
+            let value = output.map_err(|exception| refused(message(exception)))?;
+            let holds = !matches!(value, Val::Null | Val::Bool(false));
+            value::dismantle(value);
+            if holds {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn outputs(
+        &self,
+        response: &Response,
+        job: &Job,
+    ) -> Result<impl Iterator<Item = jaq_core::ValX<'_, Val>>, Failure> {
+        let context = Ctx::<Data>::new(&self.filter.lut, self.variables(response, job));
+        Ok(self.filter.id.run((context, input(response)?)))
     }
 
     fn variables(&self, response: &Response, job: &Job) -> Vars<Val> {

@@ -121,6 +121,21 @@ fn a_setting_that_names_no_processor_is_refused_with_what_would_be_right() {
     assert!(said("jq:.a |").starts_with("the jq filter is wrong in line 1:"));
 }
 
+// Seen failing with `none` taken over from what the rule is laid before: it would be judged before its response is stored.
+#[test]
+fn work_with_a_rule_is_something_of_the_users_and_names_its_processor() {
+    let rule = || Rule::from_setting("jq:.error").expect("a rule");
+    for (work, version) in [(Work::none(), "none"), (Work::from_setting("jq:.").expect("a filter"), "jq:cdb4ee2aea69")]
+    {
+        let work = work.unless(rule());
+        assert_eq!((work.is_none(), &**work.version()), (false, version));
+        assert_eq!(run(&work, "{}").as_deref(), Ok("{}"));
+        let failure = run(&work, format!("{{\"error\":\n{:?}}}", "x".repeat(300))).expect_err("it is met");
+        assert_eq!((failure.error_type, failure.verdict), (ErrorType::FAIL_IF, Verdict::Permanent));
+        assert_eq!(failure.message, format!("the body meets `jq:.error`: {{\"error\": \"{} ..", "x".repeat(189)));
+    }
+}
+
 #[test]
 fn the_pool_has_as_many_named_threads_as_asked_and_survives_a_panic() {
     let pool = Pool::new(2).expect("threads");

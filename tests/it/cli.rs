@@ -13,6 +13,7 @@ mod readme;
 mod rejected;
 mod repeat;
 mod retry;
+mod rules;
 mod runs;
 mod secrets;
 mod settings;

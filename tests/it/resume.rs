@@ -4,6 +4,7 @@
 
 pub(crate) mod bench;
 mod ends;
+mod hopeless;
 mod imports;
 mod kills;
 mod lock;

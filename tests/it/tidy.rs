@@ -12,14 +12,16 @@ mod text;
 
 /// Pure; each may know the others, nothing else of the crate. `report` is here with its numbers: the store reads them, and
 /// whoever shows them does not ask where they lay.
-const DOMAIN: [&str; 13] = [
+const DOMAIN: [&str; 15] = [
     "attempt",
     "backoff",
     "clock",
+    "hope",
     "job",
     "limit",
     "minutes",
     "near",
+    "reason",
     "report",
     "request",
     "response",

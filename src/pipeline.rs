@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use crate::claim::{self, Plan, Situation};
 use crate::clock::{Clock, Micros, SECOND_US, micros};
 use crate::commit::{self, Claim, Committer, Outcome, Slot};
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, SetupError};
 use crate::job::{RetryRules, State};
 use crate::pace::{Dispenser, Pacer, void_after};
 use crate::process::{Pool, Work};
@@ -76,8 +76,11 @@ pub enum RunError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// No HTTP client could be made.
-    #[error("failed to set up the HTTP client")]
-    Client(#[from] reqwest::Error),
+    #[error(transparent)]
+    Client(#[from] SetupError),
+    /// A request names a secret that cannot be had. It was not sent.
+    #[error("a secret of a request is missing: {0}")]
+    Secret(String),
     /// The settings cannot be kept.
     #[error("failed to write the settings down")]
     Settings(#[from] serde_json::Error),
@@ -103,6 +106,7 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
         version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: serde_json::to_string(&run.settings)?,
         limits: run.settings.limits.clone(),
+        on_uncertain: run.settings.on_uncertain,
     };
     let recovered = store.recover(&new, began_us).await?;
     let counts = store.counts().await?;
@@ -111,12 +115,16 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
     let id = recovered.run;
     let clock = run.clock;
     let mut drain = Drain::start(store.clone(), run, recovered)?;
+    let missing = drain.context.missing.clone();
     let ended = drain.claim_until_done().await;
     let landed = drain.land(ended).await;
     let outcome = landed.as_ref().map_or(RunOutcome::Error, |landed| landed.outcome);
     let noted = store.end(id, outcome, clock.now_us()).await;
     let Landed { outcome, tally, abandoned } = landed?;
     noted?;
+    if let Some(why) = missing.get() {
+        return Err(RunError::Secret(why.clone()));
+    }
     Ok(Summary { run: id, outcome, tally, interrupted, abandoned, elapsed_us: clock.now_us() - began_us })
 }
 
@@ -182,6 +190,7 @@ impl<S: Store> Drain<S> {
             database_id: recovered.database_id,
             abandoned: AtomicUsize::new(0),
             left: AtomicU64::new(run.limit.unwrap_or(u64::MAX)),
+            missing: Arc::default(),
         };
         Ok(Self {
             context: Arc::new(context),
@@ -221,6 +230,9 @@ impl<S: Store> Drain<S> {
             }
             if self.stop.phase() > Phase::Go {
                 return Ok(RunOutcome::Interrupted);
+            }
+            if self.context.missing.get().is_some() {
+                return Ok(RunOutcome::Error); // what flies may land
             }
             let now_us = self.clock.now_us();
             // What has begun is still to be sent, and what turns out not to be is not begun: the last one counts.

@@ -115,8 +115,8 @@ pub(crate) fn open(paths: &[PathBuf], flags: &InputFlags, settings: &Settings) -
 pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let mut settings = super::run::last_settings(db).await?;
-    args.request.apply(&mut settings)?;
-    super::secrets::check(&settings)?;
+    let given = args.request.apply(&mut settings)?;
+    super::secrets::check(&settings, &given)?;
     let opened = open(&args.inputs, &args.input, &settings)?;
     let store = SqliteStore::open(db, Durability::PowerLoss, true).await?;
     let stop = Stop::new();

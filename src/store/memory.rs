@@ -6,7 +6,8 @@ use crate::clock::Micros;
 use crate::limit::Limit;
 use crate::minutes::Minutes;
 use crate::store::{
-    Chunk, Committed, Counts, Done, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, Want, WriteBack,
+    Chunk, Committed, Counts, Done, Further, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, Want,
+    WriteBack,
 };
 
 mod tables;
@@ -77,6 +78,10 @@ impl Store for MemoryStore {
             let committed = tables.commit(run, batch, minutes, now_us);
             (committed, tables.claim(run, want, spends, now_us))
         }))
+    }
+
+    async fn spend(&self, run: i64, further: &[Further]) -> Done<Vec<usize>> {
+        Ok(self.with(|tables| tables.spend_further(run, further)))
     }
 
     async fn release(&self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) -> Done<()> {

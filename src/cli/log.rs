@@ -50,9 +50,10 @@ pub(crate) fn quiet_processors() {
     }));
 }
 
-/// Below `info` the layers under us may log requests as they are sent, with the values of their secrets; whatever HAUL_LOG says.
+/// At `trace` the layers under us may log requests as they are sent, with the values of their secrets: they never do, whatever
+/// HAUL_LOG says.
 fn tells_requests(line: &Metadata<'_>) -> bool {
     const LAYERS: [&str; 6] = ["h2", "hyper", "hyper_rustls", "hyper_util", "reqwest", "rustls"];
     let layer = line.target().split("::").next().unwrap_or_default();
-    *line.level() > Level::INFO && LAYERS.contains(&layer)
+    *line.level() == Level::TRACE && LAYERS.contains(&layer)
 }

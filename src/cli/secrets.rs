@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use haul::secret::{Lookup, SecretName, USER_FLAG, literal_credential, literal_credential_in_url};
-use haul::settings::Settings;
+use haul::settings::{RequestTemplate, Settings};
 use haul::template::Template;
 
 use super::exit::UsageError;
@@ -117,7 +117,9 @@ pub(crate) fn lay_headers(
 /// The values of credentials that the last run was given by flag, given again.
 pub(crate) fn give_again(headers: Vec<String>, user: Option<String>, settings: &Settings) -> Result<Given, UsageError> {
     let mut given = Given::default();
-    let known = |flag: &str| settings.template.headers.iter().any(|line| line.contains(&named(flag)));
+    // Where no run was told anything of requests, an import was, and its jobs may need them.
+    let imported = settings.template == RequestTemplate::default();
+    let known = |flag: &str| imported || settings.template.headers.iter().any(|line| line.contains(&named(flag)));
     for line in headers {
         let name = line.split(':').next().unwrap_or_default().trim().to_owned();
         if !literal_credential(&line) || !known(&name.to_ascii_lowercase()) {

@@ -3,6 +3,7 @@
 mod folder;
 mod help;
 mod import;
+mod network;
 mod numbers;
 mod query;
 mod readme;

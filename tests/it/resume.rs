@@ -9,6 +9,8 @@ mod kills;
 mod lock;
 mod paused;
 mod poison;
+mod redirects;
 mod retries;
 mod signals;
+mod uncertain;
 mod watched;

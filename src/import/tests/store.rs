@@ -13,7 +13,8 @@ use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::settings::RequestTemplate;
 use crate::store::{
-    Chunk, Committed, Counts, Further, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, StoreError, Want, WriteBack,
+    Chunk, Committed, Counts, Further, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, StoreError, Want,
+    WriteBack,
 };
 use crate::template::Template;
 

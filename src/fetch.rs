@@ -92,7 +92,7 @@ impl Fetcher {
         let sent_us = self.clock.now_us();
         let first_us = *outgoing.first_us.get_or_insert(sent_us);
         let mut measured = Measured { started_at_us: Some(first_us), ..Measured::default() };
-        let mut request = outgoing.to_send(self.settings.max_redirects > 0);
+        let mut request = outgoing.take(self.settings.max_redirects > 0);
         let spent = Duration::from_micros(outgoing.spent_us.unsigned_abs());
         *request.timeout_mut() = Some(self.settings.timeout.saturating_sub(spent));
         let sent = connection::watched(opened, self.client.execute(request)).await;

@@ -94,5 +94,5 @@ fn is_literal_credential(stored: &str) -> bool {
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
     let Some((user, _)) = authority.rsplit_once('@') else { return false };
     let mut pieces = template::pieces(user);
-    pieces.any(|piece| matches!(piece, template::Piece::Text(text) if text.trim_matches(':') != ""))
+    pieces.any(|piece| matches!(piece, template::Piece::Text(text) if !text.trim_matches(':').is_empty()))
 }

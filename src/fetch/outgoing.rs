@@ -99,7 +99,7 @@ impl Outgoing {
     }
 
     /// What the client sends. Where no redirect will be followed the headers are needed only once.
-    pub(super) fn to_send(&mut self, again: bool) -> reqwest::Request {
+    pub(super) fn take(&mut self, again: bool) -> reqwest::Request {
         let mut request = reqwest::Request::new(self.method.clone(), self.url.clone());
         *request.headers_mut() = if again { self.headers.clone() } else { std::mem::take(&mut self.headers) };
         *request.body_mut() = self.body.clone().map(Into::into);

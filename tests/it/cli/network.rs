@@ -77,7 +77,7 @@ impl Drop for Tls {
     }
 }
 
-// Seen failing with the file of certificates read and left out, and with `tls` among what is tried again.
+// Seen failing with the file of certificates read and left out.
 #[test]
 fn a_server_that_nobody_vouches_for_fails_for_good_unless_it_is_trusted_by_file_or_blindly() {
     let folder = Folder::new();

@@ -196,6 +196,7 @@ fn a_run_over_imported_jobs_asks_for_the_credential_that_the_import_was_given() 
     assert_eq!(server.total(), 2);
 }
 
+// Seen failing with the header sent as it is stored.
 #[test]
 fn basic_authentication_with_a_named_password_is_stored_by_name_and_encoded_when_it_is_sent() {
     let seen = Seen::default();

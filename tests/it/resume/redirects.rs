@@ -21,7 +21,7 @@ fn hopping(asked: &Asked) -> Answer {
     }
 }
 
-// Seen failing with every hop let through at once: 40 in a second.
+// Seen failing with every hop sent at once, and with the permits of hops not written down.
 #[test]
 fn every_hop_takes_a_permit_and_each_is_written_down() {
     let server = Server::start(Script::new(hopping));
@@ -38,7 +38,7 @@ fn every_hop_takes_a_permit_and_each_is_written_down() {
     assert!(kept >= 19, "{kept} permits are written down of the last second");
 }
 
-// Seen failing with `claimed` not raised for a redirect: claims took its time, and again, and again.
+// Seen failing with redirects given up where their permit is not there at once.
 #[test]
 fn redirects_go_on_though_many_jobs_wait_for_the_same_limit() {
     let server = Server::start(Script::new(hopping));
@@ -70,7 +70,7 @@ fn ends(bench: &Bench) -> BTreeMap<String, (String, i64, String)> {
     rows.into_iter().map(|(key, kind, attempts, message)| (key, (kind, attempts, message))).collect()
 }
 
-// Seen failing with each check of `redirect::target` and the circle left out.
+// Seen failing without the checks for circles and link-local addresses.
 #[test]
 fn what_must_not_be_followed_fails_for_good_and_says_why() {
     let cases = [
@@ -141,7 +141,7 @@ fn posted(status: u16, body: &str, exit: i32) -> (Seen, Seen, Bench) {
     (here, there, bench)
 }
 
-// Seen failing with the same origin told by the host alone, and with each header left in `leave_secrets`.
+// Seen failing with the origin told without its port, and with the values of secrets left among the headers.
 #[test]
 fn a_307_keeps_method_and_body_and_takes_secrets_to_no_other_server() {
     let (here, there, _bench) = posted(307, "plain", 0);

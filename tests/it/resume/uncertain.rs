@@ -52,6 +52,7 @@ fn a_post_whose_answer_was_lost_fails_and_one_that_was_never_sent_is_tried_again
     assert_eq!(ends(&refused), [end("refused", "failed", "connect", 3)]);
 }
 
+// Seen failing with every death an interruption.
 #[test]
 fn a_post_that_was_in_flight_at_a_crash_fails_where_it_must_not_be_sent_twice_and_goes_on_otherwise() {
     for (rule, exit, state, arrivals) in [("fail", 3, "failed", 1), ("retry", 0, "succeeded", 2)] {

@@ -27,7 +27,8 @@ fn every_hop_takes_a_permit_and_each_is_written_down() {
     let server = Server::start(Script::new(hopping));
     let keys: Vec<_> = (0..12).map(|n| format!("a/{n}")).collect();
     let bench = Bench::with_keys(&server, &keys);
-    bench.run(&["run", "--rate", "20/s", "--max-redirects", "3"]).exits(0);
+    // A wide J: a busy machine may note an arrival later than the usual 20 ms after it was sent.
+    bench.run(&["run", "--rate", "20/s", "--jitter", "200ms", "--max-redirects", "3"]).exits(0);
     let arrivals = server.arrivals();
     assert_eq!(arrivals.len(), 48);
     let most = max_window(arrivals.iter().map(|arrival| arrival.at_ns), SECOND_NS);

@@ -397,6 +397,16 @@ impl Part {
     }
 }
 
+/// A URL that is the same for every row, as it is stored: its secrets by name.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn constant_url(flag: &'static str, text: &str) -> Result<String, TemplateError> {
+    let part = Part::compile(flag, text, Place::Url, &mut Vec::new())?;
+    let row = Arc::new(RowView { row: Map::new(), asked: None });
+    part.render(&row).map_err(|refusal| wrong(flag, "", &refusal.to_string()))
+}
+
 fn wrong(flag: &'static str, text: &str, why: &str) -> TemplateError {
     let text = if literal_credential(text) { text.split_inclusive(':').next().unwrap_or_default() } else { text };
     TemplateError { flag, text: cut(text, 200).to_owned(), why: why.to_owned() }

@@ -173,8 +173,8 @@ pub(crate) fn reopen(path: &Path, flags: &InputFlags) -> Result<Input, import::I
 pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let mut settings = super::run::last_settings(db).await?;
-    args.request.apply(&mut settings)?;
-    super::secrets::check(&settings)?;
+    let given = args.request.apply(&mut settings)?;
+    super::secrets::check(&settings, &given)?;
     let opened = open(&args.inputs, &args.input, &settings, db)?;
     let store = SqliteStore::open(db, Durability::PowerLoss, true).await?;
     let stop = Stop::new();

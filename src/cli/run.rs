@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use haul::clock::Clock;
+use haul::fetch::Fetcher;
 use haul::hope::MaxFailures;
 use haul::job::State;
 use haul::lock::RunLock;
@@ -19,11 +20,12 @@ use haul::store::sqlite::SqliteStore;
 use haul::store::{RunOutcome, Store, StoreError};
 
 use super::exit::{Exit, NothingThere, UsageError};
-use super::flags::{RequestFlags, WorkFlags};
+use super::flags::{CredentialFlags, RequestFlags, WorkFlags};
 use super::import::{InputFlags, import, open};
 use super::progress::{Progress, Style};
+use super::secrets::{self, Given};
 use super::signals::{self, Seen};
-use super::{environment, secrets, summary};
+use super::{environment, summary};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,8 +55,12 @@ pub(crate) struct RunArgs {
 
 /// Go on where the last run stopped, as it did
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  haul resume\n  haul resume --rate 10/s\n  haul --db other.db resume --for 10m")]
+#[command(
+    after_help = "Examples:\n  haul resume\n  haul resume --rate 10/s\n  haul resume -H \"Authorization: Bearer $TOKEN\"\n  haul --db other.db resume --for 10m"
+)]
 pub(crate) struct ResumeArgs {
+    #[command(flatten)]
+    credentials: CredentialFlags,
     #[command(flatten)]
     work: WorkFlags,
     #[command(flatten)]
@@ -86,15 +92,19 @@ pub(crate) struct OnceFlags {
     /// The summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Credentials that flags gave as they are.
+    #[arg(skip)]
+    given: Given,
 }
 
 /// `haul run`.
 pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let mut settings = last_settings(db).await?;
-    args.request.apply(&mut settings)?;
+    let mut once = args.once;
+    once.given = args.request.apply(&mut settings)?;
     args.work.apply(&mut settings)?;
-    secrets::check(&settings)?;
+    check(&settings, &once.given)?;
     let work = work(&settings)?;
     let given = !args.inputs.is_empty() || args.input.repeats();
     let opened = given.then(|| open(&args.inputs, &args.input, &settings, db)).transpose()?;
@@ -109,7 +119,7 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
             return Ok(Exit::Signal(signal));
         }
     }
-    let exit = drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet, demo: false }).await?;
+    let exit = drain(held, settings, work, once, Watch { stop, seen, clock, quiet, demo: false }).await?;
     Ok(if exit == Exit::Done && rejected > 0 { Exit::Rejected } else { exit })
 }
 
@@ -117,13 +127,29 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
 pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let mut settings = last_settings(db).await?;
+    let mut once = args.once;
+    once.given = args.credentials.give(&settings)?;
     args.work.apply(&mut settings)?;
-    secrets::check(&settings)?;
+    check(&settings, &once.given)?;
     let work = work(&settings)?;
     let held = Held::take(db, false, settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
-    drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet, demo: false }).await
+    drain(held, settings, work, once, Watch { stop, seen, clock, quiet, demo: false }).await
+}
+
+/// What is wrong with secrets, proxy and certificates is told before a database is made or a request sent.
+fn check(settings: &Settings, given: &Given) -> anyhow::Result<()> {
+    secrets::check(settings, given)?;
+    if settings.proxy.is_some() || settings.ca_file.is_some() {
+        Fetcher::new(Arc::new(settings.clone()), given.lookup(), Clock::start())?;
+    }
+    if settings.insecure {
+        tracing::warn!(
+            "--insecure: the certificates of servers are not checked, so anybody on the way may read and change"
+        );
+    }
+    Ok(())
 }
 
 /// What the last run was told; the defaults where there was none.
@@ -212,7 +238,7 @@ pub(crate) async fn drain(
     let run = Run {
         settings: settings.clone(),
         work,
-        secrets: secrets::lookup(),
+        secrets: once.given.lookup(),
         secret_headers: Vec::new(),
         limit: once.limit,
         lasts: once.lasts,

@@ -299,14 +299,18 @@ impl Template {
             },
         };
         let text = self.base.as_ref().map_or(Cow::Borrowed(text.as_str()), |base| base.join(&text));
-        address::check(&text).map_err(|why| Refusal::Url { url: address::masked(cut(&shown(&text), 200)), why })
+        address::check(&text)
+            .map_err(address::or_with_a_base)
+            .map_err(|why| Refusal::Url { url: address::masked(cut(&shown(&text), 200)), why })
     }
 
     /// What is the same for every row is wrong in every row.
     fn check_constants(&self, given: &RequestTemplate) -> Result<(), TemplateError> {
         if let (Some(Part { expression: Expression::Constant(url), .. }), Some(text)) = (&self.url, &given.url) {
             let url = self.base.as_ref().map_or(Cow::Borrowed(url.as_str()), |base| base.join(url));
-            address::check(&url).map_err(|why| wrong("--url", &address::masked(text), &format!("it {why}")))?;
+            address::check(&url)
+                .map_err(address::or_with_a_base)
+                .map_err(|why| wrong("--url", &address::masked(text), &format!("it {why}")))?;
         }
         if let (true, Some(Part { expression: Expression::Constant(body), .. })) = (self.json, &self.body) {
             check_json(body).map_err(|why| wrong("--json-body", body, &format!("it is no JSON: {why}")))?;

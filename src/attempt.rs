@@ -27,12 +27,16 @@ impl ErrorType {
     pub const BODY_TRUNCATED: Self = Self(Cow::Borrowed("body_truncated"));
     /// The answer is not HTTP, or its content encoding is broken.
     pub const DECODE: Self = Self(Cow::Borrowed("decode"));
+    /// Redirects that lead nowhere, or where a request must not go.
+    pub const REDIRECT: Self = Self(Cow::Borrowed("redirect"));
     /// The stored request cannot be sent.
     pub const REQUEST: Self = Self(Cow::Borrowed("request"));
     /// The processor refused the response.
     pub const PROCESS_ERROR: Self = Self(Cow::Borrowed("process_error"));
     /// The processor panicked.
     pub const PROCESS_PANIC: Self = Self(Cow::Borrowed("process_panic"));
+    /// The body of a success met the rule that makes it a failure.
+    pub const FAIL_IF: Self = Self(Cow::Borrowed("fail_if"));
     /// The process died three times while it worked on this job alone.
     pub const POISON: Self = Self(Cow::Borrowed("poison"));
     /// The job was leased when its run died: its request may or may not have reached the server.

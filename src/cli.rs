@@ -6,6 +6,7 @@ mod confirm;
 mod demo;
 pub(crate) mod environment;
 mod exit;
+mod export;
 mod flags;
 mod import;
 pub(crate) mod log;
@@ -13,9 +14,11 @@ mod next;
 mod progress;
 mod prune;
 mod query;
+mod rejected;
 mod retry;
 mod run;
 mod secrets;
+mod show;
 mod signals;
 mod status;
 mod stop;
@@ -56,15 +59,17 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     Resume(run::ResumeArgs),
     Import(import::ImportArgs),
     Status(status::StatusArgs),
+    Show(show::ShowArgs),
     Query(query::QueryArgs),
     Retry(retry::RetryArgs),
     Cancel(cancel::CancelArgs),
     Stop(stop::StopArgs),
     Prune(prune::PruneArgs),
+    Export(Box<export::ExportArgs>),
     Demo(demo::DemoArgs),
 }
 
@@ -72,15 +77,17 @@ enum Verb {
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let db = cli.db.clone().unwrap_or_else(|| "haul.db".into());
     match cli.verb {
-        Verb::Run(args) => run::run(args, &db, cli.quiet).await,
+        Verb::Run(args) => run::run(*args, &db, cli.quiet).await,
         Verb::Resume(args) => run::resume(args, &db, cli.quiet).await,
         Verb::Import(args) => import::run(args, &db, cli.quiet).await,
         Verb::Status(args) => status::run(args, &db).await,
+        Verb::Show(args) => show::run(args, &db).await,
         Verb::Query(args) => query::run(args, &db).await,
         Verb::Retry(args) => retry::run(args, &db).await,
         Verb::Cancel(args) => cancel::run(args, &db).await,
         Verb::Stop(args) => stop::run(args, &db).await,
         Verb::Prune(args) => prune::run(args, &db).await,
+        Verb::Export(args) => export::run(*args, &db, cli.quiet).await,
         Verb::Demo(args) => {
             // Only a database that was named on the command line: HAUL_DB is that of real work.
             let named = cli.db.filter(|db| std::env::var_os("HAUL_DB").is_none_or(|set| set != db.as_os_str()));

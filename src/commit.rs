@@ -7,11 +7,13 @@ use tokio::sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, oneshot};
 
 use crate::attempt::Measured;
 use crate::clock::Micros;
+use crate::hope::Hope;
 use crate::job::{self, Event, RetryRules, Standing};
 use crate::minutes::Minutes;
 use crate::progress::{OnEvent, RunEvent, Tally};
+use crate::reason::Reason;
 use crate::response::Response;
-use crate::store::{Committed, Lease, Output, Store, StoreError, Want, WriteBack};
+use crate::store::{Committed, Further, Lease, Output, Store, StoreError, Want, WriteBack};
 
 /// Most outcomes of one commit.
 pub const MOST: usize = 1_000;
@@ -36,6 +38,8 @@ pub enum Outcome {
     Fetched(Report, Option<oneshot::Sender<()>>),
     /// Its claim has ended.
     Ended(Report, Slot),
+    /// It follows a redirect, once the permit for that is durable: `false` = its lease is gone, and nothing may be sent.
+    Follows(Further, oneshot::Sender<bool>),
     /// Nothing was sent; lease and permit are given back.
     Unsent {
         /// The job.
@@ -47,6 +51,8 @@ pub enum Outcome {
         /// Its place.
         slot: Slot,
     },
+    /// No outcome of its own, but an end of all hope, told by a response on its way.
+    Hopeless(Reason),
 }
 
 /// What is to be written of a lease.
@@ -82,6 +88,8 @@ pub struct Committer<S> {
     pub on_event: Arc<OnEvent>,
     /// What was done so far.
     pub tally: Tally,
+    /// Whether there is any point in going on.
+    pub hope: Hope,
 }
 
 /// What to claim in the same transaction.
@@ -101,20 +109,31 @@ struct Batch {
     minutes: Minutes,
     unsent: Vec<(i64, u32)>,
     permits: Vec<Micros>,
+    further: Vec<Further>,
+    written: Vec<oneshot::Sender<bool>>,
     stored: Vec<oneshot::Sender<()>>,
     slots: Vec<Slot>,
+}
+
+impl Batch {
+    /// Tells what the write at this place says about the outcomes to come.
+    fn tell(&self, hope: &mut Hope, at: usize, event: &Event) {
+        let WriteBack { next, measured, .. } = &self.writes[at];
+        hope.add(event, next.standing.state, measured.status_code);
+    }
 }
 
 impl Outcome {
     /// It gives its place back once it is durable.
     #[must_use]
     pub fn frees(&self) -> bool {
-        !matches!(self, Self::Fetched(..))
+        matches!(self, Self::Ended(..) | Self::Unsent { .. })
     }
 }
 
 impl<S: Store> Committer<S> {
-    /// Makes these outcomes durable, then frees their places; and claims, where told to, in the same transaction.
+    /// Makes these outcomes durable, then frees their places; and claims, where told to, in the same transaction, unless these
+    /// outcomes end all hope.
     ///
     /// # Errors
     /// Where the store fails. The jobs of that batch stay leased, and go on at the next run.
@@ -124,7 +143,17 @@ impl<S: Store> Committer<S> {
         claim: Option<&Claim>,
         now_us: Micros,
     ) -> Result<Vec<Lease>, StoreError> {
-        let batch = self.batch(received.drain(..), now_us);
+        let mut batch = self.batch(received.drain(..), now_us);
+        let mut foreseen = self.hope.clone();
+        batch.ended.iter().for_each(|(at, event)| batch.tell(&mut foreseen, *at, event));
+        let claim = claim.filter(|_| foreseen.lost().is_none());
+        if !batch.further.is_empty() {
+            let stale = self.store.spend(self.run, &batch.further).await?;
+            for (i, told) in batch.written.drain(..).enumerate() {
+                // Who asked may have left with the run.
+                let _ = told.send(!stale.contains(&i));
+            }
+        }
         if !batch.unsent.is_empty() {
             self.store.release(self.run, &batch.unsent, &batch.permits).await?;
             self.tally.released += batch.unsent.len() as u64;
@@ -143,6 +172,7 @@ impl<S: Store> Committer<S> {
         self.tally.stale += committed.stale.len() as u64;
         for (at, event) in batch.ended.iter().filter(|(at, _)| !committed.stale.contains(at)) {
             self.tally.add(event, &writes[*at].next, &writes[*at].measured);
+            batch.tell(&mut self.hope, *at, event);
         }
         for told in batch.stored {
             // Who asked may have left with the run.
@@ -156,7 +186,7 @@ impl<S: Store> Committer<S> {
     }
 
     /// A response and a result of the same claim are written once, straight to the final state.
-    fn batch(&self, outcomes: impl Iterator<Item = Outcome>, now_us: Micros) -> Batch {
+    fn batch(&mut self, outcomes: impl Iterator<Item = Outcome>, now_us: Micros) -> Batch {
         let mut batch = Batch::default();
         let mut fetched = HashMap::new();
         for outcome in outcomes {
@@ -186,11 +216,16 @@ impl<S: Store> Committer<S> {
                     };
                     batch.ended.push((at, event));
                 }
+                Outcome::Follows(further, told) => {
+                    batch.further.push(further);
+                    batch.written.push(told);
+                }
                 Outcome::Unsent { job, attempt, permit_us, slot } => {
                     batch.unsent.push((job, attempt));
                     batch.permits.extend(permit_us);
                     batch.slots.push(slot);
                 }
+                Outcome::Hopeless(reason) => self.hope.give_up(reason),
             }
         }
         batch

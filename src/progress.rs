@@ -5,6 +5,7 @@ use crate::clock::Micros;
 use crate::job::{Event, Next, State};
 use crate::limit::Limit;
 use crate::minutes::Minutes;
+use crate::reason::Reason;
 use crate::store::{Counts, WallClock};
 
 /// Something a run tells.
@@ -37,6 +38,8 @@ pub enum RunEvent<'a> {
     },
     /// The wall clock was set since the last run, or the machine was booted anew.
     WallClock(WallClock),
+    /// It cannot succeed, and claims nothing more.
+    Hopeless(&'a Reason),
     /// It claims nothing more, and waits for what flies.
     Draining {
         /// Jobs in flight.
@@ -98,7 +101,7 @@ impl Tally {
             State::Pending | State::Fetched | State::Cancelled => match event {
                 Event::FetchFailed(failure) if failure.is_refusal() => self.refused += 1,
                 Event::FetchFailed(_) | Event::ProcessFailed(_) => self.retried += 1,
-                Event::Fetched | Event::Processed | Event::Interrupted => {}
+                Event::Fetched | Event::Processed | Event::Interrupted | Event::Lost => {}
             },
         }
         if let (Some(_), Some(started_us)) = (measured.rate_wait_us, measured.started_at_us) {

@@ -4,15 +4,17 @@ pub mod sqlite;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::attempt::{ErrorType, Measured};
 use crate::clock::{BootTime, Micros};
-use crate::job::{Next, Standing, State, Wish};
+use crate::job::{Job, Next, Standing, State, Wish};
 use crate::limit::{Limit, Spend};
 use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::response::Response;
+use crate::settings::OnUncertain;
 
 pub mod memory;
 
@@ -86,18 +88,25 @@ pub struct Lease {
     pub job: i64,
     /// The number of this claim: the fence.
     pub attempt: u32,
-    /// Its key.
-    pub key: String,
+    /// The job, as its processor sees it.
+    pub seen: Job,
     /// Where it stood when it was claimed; the state tells which stage is next.
     pub standing: Standing,
     /// It was leased when an earlier run died: its response is stored first, then it is processed alone.
     pub suspect: bool,
-    /// What it says.
-    pub request: Request,
     /// Its stored response, where its state is [`State::Fetched`].
     pub response: Option<Arc<Response>>,
     /// Its request may be sent until this time; `None` where it needs no permit.
     pub permit_us: Option<Micros>,
+}
+
+/// A lease is read as its job: `lease.key`, `lease.request`.
+impl Deref for Lease {
+    type Target = Job;
+
+    fn deref(&self) -> &Job {
+        &self.seen
+    }
 }
 
 /// How much a claim may take.
@@ -138,6 +147,19 @@ pub struct WriteBack {
     pub late_permit: Option<(Micros, Micros)>,
 }
 
+/// A permit for one more request under a lease: a redirect that is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Further {
+    /// The job.
+    pub job: i64,
+    /// The claim.
+    pub attempt: u32,
+    /// Void after this time.
+    pub permit_us: Micros,
+    /// The permit before it counts from later than it was written down with, as in [`WriteBack`].
+    pub late_permit: Option<(Micros, Micros)>,
+}
+
 /// What a commit did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Committed {
@@ -158,6 +180,8 @@ pub struct NewRun {
     pub settings: String,
     /// The limits it keeps; the table of limits is made to hold exactly these.
     pub limits: Vec<Limit>,
+    /// What becomes of a POST or PATCH that was in flight when a run died.
+    pub on_uncertain: OnUncertain,
     /// The clock that nobody sets.
     pub boot: Option<BootTime>,
 }
@@ -200,6 +224,8 @@ pub struct Recovered {
     pub interrupted: u64,
     /// Jobs given up as poison.
     pub poisoned: u64,
+    /// Jobs that failed because their requests may have been carried out and must not be sent twice.
+    pub lost: u64,
     /// Made with the database, part of every Idempotency-Key.
     pub database_id: String,
     /// Permits that may still count, by name of their limit.
@@ -333,6 +359,16 @@ pub struct Imported {
     pub rejected: u64,
 }
 
+/// Drives a future of the store to its end, also where nobody waits for it any more: see [`Store`].
+pub(crate) async fn to_its_end<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(future).await.map_err(tokio::task::JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime ends, and whoever waits here with it.
+        Err(Err(_)) => std::future::pending().await,
+    }
+}
+
 /// Jobs by state and type of their last failure (`None` = none), as kept with every change.
 pub type Counts = BTreeMap<(State, Option<ErrorType>), u64>;
 
@@ -349,6 +385,9 @@ pub trait Store: Send + Sync + 'static {
     /// nothing; with another request it is a rejected row. After a crash the chunk is there whole or not at all, and
     /// importing it again adds exactly what is missing.
     fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> impl Future<Output = Done<Imported>> + Send;
+
+    /// Rejected rows of an import, in the order of their lines: those after a line, at most so many.
+    fn rejected(&self, import: i64, after_line: u64, most: u32) -> impl Future<Output = Done<Vec<Reject>>> + Send;
 
     /// Begins a run: ends dead runs, notes their interrupted attempts, frees their leases, gives up poison, and inserts the
     /// new run with its limits, in one transaction. Idempotent: a crash in between leaves everything to the next start.
@@ -389,6 +428,11 @@ pub trait Store: Send + Sync + 'static {
         spends: &[Micros],
         now_us: Micros,
     ) -> impl Future<Output = Done<(Committed, Vec<Lease>)>> + Send;
+
+    /// Writes permits down for further requests of jobs that are held, before they are sent, each checked against
+    /// `(job, attempt, run)`. Gives the positions of those whose lease was no longer ours: nothing may be sent for them. After
+    /// a crash the permits are there, sent or not.
+    fn spend(&self, run: i64, further: &[Further]) -> impl Future<Output = Done<Vec<usize>>> + Send;
 
     /// Gives leases back under which nothing was sent, and their permits, named by the times they were to be void. After a
     /// crash in between they count as interrupted.

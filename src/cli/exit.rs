@@ -1,7 +1,9 @@
 //! Exit codes, and which error has which.
 
+use haul::fetch::SetupError;
 use haul::import::ImportError;
 use haul::lock::LockError;
+use haul::pipeline::RunError;
 use haul::store::StoreError;
 use haul::store::sqlite::console::QueryError;
 use haul::template::TemplateError;
@@ -76,13 +78,20 @@ pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
         if cause.is::<NothingThere>() {
             return Exit::NothingThere;
         }
+        let unset = matches!(cause.downcast_ref(), Some(SetupError::CaFile { .. } | SetupError::Proxy { .. }));
+        if unset || matches!(cause.downcast_ref(), Some(RunError::Secret(_))) {
+            return Exit::Usage;
+        }
         match (cause.downcast_ref(), cause.downcast_ref()) {
             (Some(LockError::Held { .. }), _) => return Exit::Held,
             (_, Some(StoreError::Missing { .. })) => return Exit::NothingThere,
             _ => {}
         }
         // An input that is not there is not there the next time either: "run again" would be no help.
-        if matches!(cause.downcast_ref(), Some(ImportError::Open { .. } | ImportError::Unusable { .. })) {
+        if matches!(
+            cause.downcast_ref(),
+            Some(ImportError::Open { .. } | ImportError::Unusable { .. } | ImportError::TooManyDifferent { .. })
+        ) {
             return Exit::Usage;
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use haul::clock::Clock;
-use haul::import::{self, Duplicates, Format, Input, Options, Source, Summary};
+use haul::import::{self, Duplicates, Encoding, Format, Input, Options, Source, Summary};
 use haul::settings::{Durability, Settings};
 use haul::stop::{Phase, Stop};
 use haul::store::Store;
@@ -17,6 +17,7 @@ use haul::template::Template;
 use super::exit::{Exit, UsageError};
 use super::flags::RequestFlags;
 use super::next;
+use super::rejected::RejectedFile;
 use super::signals;
 use super::terminal::{cut, quiet_if_closed, visible};
 
@@ -24,7 +25,11 @@ const EXAMPLES: &str = "\
 Examples:
   haul import urls.txt
   haul import cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --key '{{ id }}'
-  haul import more.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --key '{{ id }}'";
+  haul import more.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --key '{{ id }}'
+  haul import batch.jsonl.gz --base-url https://api.example.com/v1 --rejected bad.jsonl
+  haul import excel.csv --delimiter ';' --encoding windows-1252 --url 'https://api.example.com/{{ nr }}'
+  jq -c '.items[]' page.json | haul import - --url 'https://api.example.com/items/{{ id }}'
+  haul import --url https://api.example.com/random --repeat 100";
 
 /// Only import: rows become jobs, none is sent
 ///
@@ -32,8 +37,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ImportArgs {
-    /// Files, '-' for standard input: a URL a line, or CSV with a header
-    #[arg(value_name = "INPUT", required = true)]
+    /// Files, '-' for standard input: a URL a line, CSV with a header, or a JSON object a line; also gzip and zstd
+    #[arg(value_name = "INPUT", required_unless_present = "repeat")]
     inputs: Vec<PathBuf>,
     #[command(flatten)]
     input: InputFlags,
@@ -44,8 +49,21 @@ pub(crate) struct ImportArgs {
 /// How inputs are read.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Input")]
-pub(crate) struct InputFlags {
-    /// How the input is written: auto, lines or csv
+pub(crate) struct ReadFlags {
+    /// How the input is written: auto, lines, csv or jsonl
+    ///
+    /// auto goes by the name (.txt, .csv, .tsv, .jsonl, .ndjson, .json; before .gz and .zst), else by how the input begins.
+    /// gzip and zstd are unpacked whatever their name. Bad rows are told and left out, the others are imported (exit 65).
+    ///
+    /// lines: a URL each; blank lines and those that begin with # are none.
+    ///
+    /// csv: a header, then a row a job. Any column can be used in templates; a column `url` needs no --url.
+    ///
+    /// jsonl: an object a line. With a `url` (and, where --url is given, a `method`) it is a request: `url`, `method`,
+    /// `headers` (an object), one body (`body`: a text, or an object or array that is sent as JSON; `json`: any JSON;
+    /// `body_base64`) and `key` or `custom_id`; each is overridden by its flag, and the other members are the row. JSON bodies
+    /// are sent word for word. A line of an OpenAI batch file is such a request: give --base-url. Any other object is a row
+    /// for --url, identified by its `key` or `custom_id`, if it has one.
     #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = format)]
     format: Format,
     /// What separates values: ';', '|', '\t' [default: a comma, in .tsv a tab]
@@ -54,6 +72,9 @@ pub(crate) struct InputFlags {
     /// The first line is a row: columns are called c1, c2, ..
     #[arg(long)]
     no_header: bool,
+    /// What the input is encoded in: windows-1252, utf-16le, shift_jis, .. [default: UTF-8, or UTF-16 with a mark]
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<Encoding>,
     /// Equal requests of one input are one job
     #[arg(long, conflicts_with = "keep_duplicates")]
     merge_duplicates: bool,
@@ -62,14 +83,43 @@ pub(crate) struct InputFlags {
     keep_duplicates: bool,
 }
 
-impl InputFlags {
+impl ReadFlags {
     fn options(&self) -> Options {
         let duplicates = match (self.merge_duplicates, self.keep_duplicates) {
             (true, _) => Duplicates::Merge,
             (_, true) => Duplicates::Keep,
             _ => Duplicates::Refuse,
         };
-        Options { format: self.format, delimiter: self.delimiter, no_header: self.no_header, duplicates }
+        let Self { format, delimiter, no_header, encoding, .. } = *self;
+        Options { format, delimiter, no_header, encoding, duplicates }
+    }
+}
+
+/// What is imported, and how it is read.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct InputFlags {
+    #[command(flatten)]
+    read: ReadFlags,
+    /// Instead of an input: so many jobs of the one request of --url; templates see their number as {{ n }}
+    ///
+    /// The same again adds nothing, a larger number the difference.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000),
+        conflicts_with_all = ["inputs", "merge_duplicates"],
+    )]
+    repeat: Option<u64>,
+    /// Write the rejected rows to a file: {"input", "line", "reason", "text"} a line
+    #[arg(long, value_name = "FILE")]
+    rejected: Option<PathBuf>,
+}
+
+impl InputFlags {
+    /// Rows are given without a file.
+    pub(crate) fn repeats(&self) -> bool {
+        self.repeat.is_some()
     }
 }
 
@@ -78,7 +128,8 @@ fn format(text: &str) -> Result<Format, String> {
         "auto" => Ok(Format::Auto),
         "lines" => Ok(Format::Lines),
         "csv" => Ok(Format::Csv),
-        _ => Err("write auto, lines or csv".to_owned()),
+        "jsonl" => Ok(Format::Jsonl),
+        _ => Err("write auto, lines, csv or jsonl".to_owned()),
     }
 }
 
@@ -95,29 +146,46 @@ fn delimiter(text: &str) -> Result<char, String> {
 pub(crate) struct Opened {
     inputs: Vec<Input>,
     template: Arc<Template>,
+    rejected: Option<RejectedFile>,
 }
 
 /// Opens every input, before a database is created.
-pub(crate) fn open(paths: &[PathBuf], flags: &InputFlags, settings: &Settings) -> anyhow::Result<Opened> {
+pub(crate) fn open(paths: &[PathBuf], flags: &InputFlags, settings: &Settings, db: &Path) -> anyhow::Result<Opened> {
+    if flags.repeats() && settings.template.url.is_none() {
+        return Err(UsageError("--repeat repeats the request of --url, and none is given".to_owned()).into());
+    }
     let template = Arc::new(Template::compile(&settings.template)?);
-    let open = |path: &PathBuf| {
-        let source = match path.to_str() {
-            Some("-") => Source::Reader("-".to_owned(), Box::new(std::io::stdin())),
-            _ => Source::File(path.clone()),
-        };
-        Input::open(source, flags.options())
-    };
-    let inputs = paths.iter().map(open).collect::<Result<_, _>>()?;
-    Ok(Opened { inputs, template })
+    let open = |path: &PathBuf| Input::open(source(path), flags.read.options());
+    let inputs = paths.iter().map(open).chain(flags.repeat.map(|n| Ok(Input::repeat(n)))).collect::<Result<_, _>>()?;
+    let others = paths.iter().map(PathBuf::as_path).chain([db]);
+    let rejected = flags.rejected.as_deref().map(|path| RejectedFile::create(path, others)).transpose()?;
+    Ok(Opened { inputs, template, rejected })
+}
+
+fn source(path: &Path) -> Source {
+    match path.to_str() {
+        Some("-") => Source::Reader("-".to_owned(), Box::new(std::io::stdin())),
+        _ => Source::File(path.to_owned()),
+    }
+}
+
+/// Opens an input whose rows are jobs already. Rows that make an equal request share its answer, unless flags say that each
+/// is a job.
+pub(crate) fn reopen(path: &Path, flags: &ReadFlags) -> Result<Input, import::ImportError> {
+    let mut options = flags.options();
+    if options.duplicates == Duplicates::Refuse {
+        options.duplicates = Duplicates::Merge;
+    }
+    Input::open(source(path), options)
 }
 
 /// `haul import`.
 pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let mut settings = super::run::last_settings(db).await?;
-    args.request.apply(&mut settings)?;
-    super::secrets::check(&settings)?;
-    let opened = open(&args.inputs, &args.input, &settings)?;
+    let given = args.request.apply(&mut settings)?;
+    super::secrets::check(&settings, &given)?;
+    let opened = open(&args.inputs, &args.input, &settings, db)?;
     let store = SqliteStore::open(db, Durability::PowerLoss, true).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
@@ -138,25 +206,47 @@ pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Res
 pub(crate) async fn import(
     store: &impl Store,
     db: &Path,
-    opened: Opened,
+    mut opened: Opened,
+    clock: Clock,
+    stop: &Stop,
+    quiet: bool,
+) -> anyhow::Result<Summary> {
+    let all = import_all(store, db, &mut opened, clock, stop, quiet).await;
+    // Also when an input broke off: what was rejected before is in it.
+    let written = opened.rejected.map(RejectedFile::finish).transpose();
+    let all = all?;
+    written?;
+    Ok(all)
+}
+
+async fn import_all(
+    store: &impl Store,
+    db: &Path,
+    opened: &mut Opened,
     clock: Clock,
     stop: &Stop,
     quiet: bool,
 ) -> anyhow::Result<Summary> {
     let mut all = Summary::default();
     let asked = || stop.phase() > Phase::Go;
-    for input in opened.inputs {
+    for input in std::mem::take(&mut opened.inputs) {
         let name = input.name().to_owned();
         let mut said_us = clock.now_us();
+        let mut begun = None;
         let mut progress = |now: import::Progress| {
+            begun = Some(now.import);
             if !quiet && clock.now_us() - said_us > 2_000_000 {
                 said_us = clock.now_us();
                 say(&format!("{name}: {} rows imported so far", now.rows));
             }
         };
-        let summary = import::import(store, input, opened.template.clone(), &clock, &asked, &mut progress).await?;
+        let summary = import::import(store, input, opened.template.clone(), &clock, &asked, &mut progress).await;
+        if let (Some(file), Some(import)) = (&mut opened.rejected, begun) {
+            file.add(store, import, &name).await?;
+        }
+        let summary = summary?;
         if !quiet {
-            tell(&name, &summary, db);
+            tell(&name, &summary, db, opened.rejected.as_ref().map(RejectedFile::name));
         }
         refuse_duplicates(&name, &summary)?;
         all.rejected += summary.rejected;
@@ -168,7 +258,7 @@ pub(crate) async fn import(
     Ok(all)
 }
 
-fn tell(name: &str, summary: &Summary, db: &Path) {
+fn tell(name: &str, summary: &Summary, db: &Path, file: Option<&str>) {
     let Summary { rows, added, known, joined, rejected, .. } = summary;
     let mut text = format!("{name}: {rows} rows, {added} new jobs");
     for (n, word) in [(known, "known already"), (joined, "joined an equal request"), (rejected, "rejected")] {
@@ -181,8 +271,8 @@ fn tell(name: &str, summary: &Summary, db: &Path) {
         say(&format!("  line {}: {}", reject.line, visible(&cut(&reject.reason, 300))));
     }
     if *rejected > 0 {
-        let all = next::command("query 'SELECT line, reason, text FROM rejected'", db);
-        say(&format!("  all of them: {all}"));
+        let query = || next::command("query 'SELECT line, reason, text FROM rejected'", db);
+        say(&format!("  all of them: {}", file.map_or_else(query, visible)));
     }
     if *rows == 0 && !summary.interrupted {
         say(

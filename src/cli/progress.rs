@@ -10,7 +10,7 @@ use haul::clock::{Clock, Micros, SECOND_US, span};
 use haul::job::State;
 use haul::progress::{Pause, RunEvent, Tally, count};
 
-use super::terminal::cut;
+use super::terminal::{cut, visible};
 
 /// The rate shown is that of about the last so many seconds.
 const RATE_SPAN_US: Micros = 5 * SECOND_US;
@@ -136,6 +136,10 @@ impl Progress {
                 self.note(&format!(
                     "the wall clock was set {way} by {step} since the last run; its permits moved along"
                 ));
+            }
+            RunEvent::Hopeless(reason) => {
+                drop(shown);
+                self.note(&format!("giving up: {}", visible(&reason.to_string())));
             }
             RunEvent::Draining { in_flight, until_us } => {
                 let wait = span((until_us - self.clock.now_us()).max(0));

@@ -7,10 +7,12 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use haul::clock::Clock;
+use haul::fetch::Fetcher;
+use haul::hope::MaxFailures;
 use haul::job::State;
 use haul::lock::RunLock;
 use haul::pipeline::{self, Run, Summary};
-use haul::process::Work;
+use haul::process::{Rule, Work};
 use haul::progress::count;
 use haul::settings::{Durability, Settings};
 use haul::stop::Stop;
@@ -18,24 +20,27 @@ use haul::store::sqlite::SqliteStore;
 use haul::store::{RunOutcome, Store, StoreError};
 
 use super::exit::{Exit, NothingThere, UsageError};
-use super::flags::{RequestFlags, WorkFlags};
+use super::flags::{CredentialFlags, RequestFlags, WorkFlags};
 use super::import::{InputFlags, import, open};
 use super::progress::{Progress, Style};
+use super::secrets::{self, Given};
 use super::signals::{self, Seen};
-use super::{environment, secrets, summary};
+use super::{environment, summary};
 
 const EXAMPLES: &str = "\
 Examples:
   haul run urls.txt --rate 20/s
   haul run cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --rate 20/s --process 'jq:.results[0]'
+  haul run batch.jsonl --base-url https://api.example.com/v1 --key '{{ custom_id }}-2'
   haul run                      go on with what is left, as the last run did
-  haul run --limit 20           a trial: begin 20 jobs, then stop";
+  haul run --limit 20           a trial: begin 20 jobs, then stop
+  haul run --max-failures 5% --stop-if 'jq:.error.code == \"quota\"'";
 
 /// Import what is given, if anything, then drain until nothing is left to do; run again to resume
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
-    /// Files to import first, '-' for standard input: a URL a line, or CSV with a header
+    /// Files to import first, '-' for standard input: a URL a line, CSV with a header, or a JSON object a line
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     #[command(flatten)]
@@ -50,8 +55,12 @@ pub(crate) struct RunArgs {
 
 /// Go on where the last run stopped, as it did
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  haul resume\n  haul resume --rate 10/s\n  haul --db other.db resume --for 10m")]
+#[command(
+    after_help = "Examples:\n  haul resume\n  haul resume --rate 10/s\n  haul resume -H \"Authorization: Bearer $TOKEN\"\n  haul --db other.db resume --for 10m"
+)]
 pub(crate) struct ResumeArgs {
+    #[command(flatten)]
+    credentials: CredentialFlags,
     #[command(flatten)]
     work: WorkFlags,
     #[command(flatten)]
@@ -68,23 +77,37 @@ pub(crate) struct OnceFlags {
     /// Stop after this long: 90s, 10m, 8h
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     lasts: Option<Duration>,
+    /// Send at most so many requests, retries included, then stop
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_requests: Option<u64>,
+    /// Stop with exit 5 once so many jobs, or so many % of those finished, failed for good [default: the first 20 all did]
+    #[arg(long, value_name = "N|P%")]
+    max_failures: Option<MaxFailures>,
+    /// Stop with exit 5 once this jq expression is true of the body of a response, whatever its status; 'jq:@FILE' too
+    #[arg(long, value_name = "jq:EXPR", value_parser = Rule::from_setting)]
+    stop_if: Option<Rule>,
     /// How progress is shown on stderr
     #[arg(long, value_name = "HOW", default_value = "auto")]
     progress: Style,
     /// The summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Credentials that flags gave as they are.
+    #[arg(skip)]
+    given: Given,
 }
 
 /// `haul run`.
 pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let mut settings = last_settings(db).await?;
-    args.request.apply(&mut settings)?;
+    let mut once = args.once;
+    once.given = args.request.apply(&mut settings)?;
     args.work.apply(&mut settings)?;
-    secrets::check(&settings)?;
+    check(&settings, &once.given)?;
     let work = work(&settings)?;
-    let opened = if args.inputs.is_empty() { None } else { Some(open(&args.inputs, &args.input, &settings)?) };
+    let given = !args.inputs.is_empty() || args.input.repeats();
+    let opened = given.then(|| open(&args.inputs, &args.input, &settings, db)).transpose()?;
     let held = Held::take(db, opened.is_some(), settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
@@ -96,7 +119,7 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
             return Ok(Exit::Signal(signal));
         }
     }
-    let exit = drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet, demo: false }).await?;
+    let exit = drain(held, settings, work, once, Watch { stop, seen, clock, quiet, demo: false }).await?;
     Ok(if exit == Exit::Done && rejected > 0 { Exit::Rejected } else { exit })
 }
 
@@ -104,13 +127,29 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
 pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let mut settings = last_settings(db).await?;
+    let mut once = args.once;
+    once.given = args.credentials.give(&settings)?;
     args.work.apply(&mut settings)?;
-    secrets::check(&settings)?;
+    check(&settings, &once.given)?;
     let work = work(&settings)?;
     let held = Held::take(db, false, settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
-    drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet, demo: false }).await
+    drain(held, settings, work, once, Watch { stop, seen, clock, quiet, demo: false }).await
+}
+
+/// What is wrong with secrets, proxy and certificates is told before a database is made or a request sent.
+fn check(settings: &Settings, given: &Given) -> anyhow::Result<()> {
+    secrets::check(settings, given)?;
+    if settings.proxy.is_some() || settings.ca_file.is_some() {
+        Fetcher::new(Arc::new(settings.clone()), given.lookup(), Clock::start())?;
+    }
+    if settings.insecure {
+        tracing::warn!(
+            "--insecure: the certificates of servers are not checked, so anybody on the way may read and change"
+        );
+    }
+    Ok(())
 }
 
 /// What the last run was told; the defaults where there was none.
@@ -172,9 +211,16 @@ pub(crate) struct Watch {
 }
 
 pub(crate) fn work(settings: &Settings) -> Result<Work, UsageError> {
-    match &settings.process {
-        Some(process) => Work::from_setting(process).map_err(|e| UsageError(format!("--process: {e}"))),
-        None => Ok(Work::none()),
+    let work = match &settings.process {
+        Some(process) => Work::from_setting(process).map_err(|e| UsageError(format!("--process: {e}")))?,
+        None => Work::none(),
+    };
+    match &settings.fail_if {
+        Some(rule) => {
+            let rule = Rule::from_setting(rule).map_err(|e| UsageError(format!("--fail-if: {e}")))?;
+            Ok(work.unless(rule))
+        }
+        None => Ok(work),
     }
 }
 
@@ -192,9 +238,13 @@ pub(crate) async fn drain(
     let run = Run {
         settings: settings.clone(),
         work,
-        secrets: secrets::lookup(),
+        secrets: once.given.lookup(),
+        secret_headers: Vec::new(),
         limit: once.limit,
         lasts: once.lasts,
+        max_requests: once.max_requests,
+        max_failures: once.max_failures,
+        stop_if: once.stop_if,
         stop,
         on_event: Box::new(move |event| shown.event(event)),
         clock,

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Pacer, Queue, Sent, Setback, Turn};
+use super::{Pacer, Queue, Sent, Setback, TICK_US, Turn};
 use crate::clock::{Clock, Micros};
 use crate::limit::{Allowance, Limit};
 
@@ -13,6 +13,8 @@ use crate::limit::{Allowance, Limit};
 pub struct Dispenser {
     state: Mutex<State>,
     changed: Notify,
+    /// Held by the first of those that follow a redirect.
+    following: tokio::sync::Mutex<()>,
     clock: Clock,
     unlimited: bool,
 }
@@ -21,15 +23,17 @@ pub struct Dispenser {
 struct State {
     queue: Queue<oneshot::Sender<Sent>>,
     closed: bool,
+    /// Permits that may still be handed out.
+    left: u64,
 }
 
 impl Dispenser {
-    /// Hands out what this pacer allows.
+    /// Hands out what this pacer allows, `most` permits in all.
     #[must_use]
-    pub fn new(pacer: Pacer, clock: Clock) -> Self {
+    pub fn new(pacer: Pacer, most: u64, clock: Clock) -> Self {
         let unlimited = pacer.limits().is_empty();
-        let state = Mutex::new(State { queue: Queue::new(pacer, clock.now_us()), closed: false });
-        Self { state, changed: Notify::new(), clock, unlimited }
+        let state = Mutex::new(State { queue: Queue::new(pacer, clock.now_us()), closed: false, left: most });
+        Self { state, changed: Notify::new(), following: tokio::sync::Mutex::default(), clock, unlimited }
     }
 
     /// A poisoned lock is used on: the methods of the queue leave it whole, and a limit must hold whatever else failed.
@@ -42,17 +46,38 @@ impl Dispenser {
         self.state().queue.claimed(permits);
     }
 
+    /// Waits until the permit for a request that follows a redirect falls due within the horizon, and tells when: it is then
+    /// to be written down, and taken by [`Dispenser::permit`]. First come first served. `None`: the run is stopping.
+    pub async fn follow(&self, horizon_us: Micros) -> Option<Micros> {
+        self.state().queue.follow();
+        let _first = self.following.lock().await;
+        loop {
+            let now_us = self.clock.now_us();
+            {
+                let mut state = self.state();
+                if state.closed {
+                    return None;
+                }
+                if let Some(due_us) = state.queue.follow_due(now_us, horizon_us) {
+                    return Some(due_us);
+                }
+            }
+            self.clock.sleep_until_us(now_us + TICK_US).await;
+        }
+    }
+
     /// Waits for the moment at which a request may be sent under a permit that is void after `void_after_us`. `None`: it
-    /// became void, or the run is stopping; nothing may be sent.
+    /// became void, all permits are used, or the run is stopping; nothing may be sent.
     pub async fn permit(&self, void_after_us: Micros) -> Option<Sent> {
         let granted = {
             let mut state = self.state();
-            if state.closed {
+            if state.closed || state.left == 0 {
                 return None;
             }
             if self.unlimited
                 && let Some(sent) = state.queue.at_once(self.clock.now_us())
             {
+                state.left -= 1;
                 return Some(sent);
             }
             let (granted, receiver) = oneshot::channel();
@@ -67,6 +92,19 @@ impl Dispenser {
     #[must_use]
     pub fn forecast(&self, horizon_us: Micros, max: usize) -> Vec<Micros> {
         self.state().queue.forecast(self.clock.now_us(), horizon_us, max)
+    }
+
+    /// How many jobs may still be claimed, each with a permit that nobody has claimed yet.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        let state = self.state();
+        state.left.saturating_sub(state.queue.outstanding() as u64)
+    }
+
+    /// All permits that there were are used.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.state().left == 0
     }
 
     /// No limit holds: permits need neither be forecast nor written down.
@@ -127,11 +165,17 @@ impl Dispenser {
 
     /// Serves all whose moment has come, and tells when to look again.
     fn serve_due(&self) -> Micros {
-        let queue = &mut self.state().queue;
+        let State { queue, left, .. } = &mut *self.state();
         loop {
             match queue.turn(self.clock.now_us()) {
-                // Who has gone away in the meantime leaves a permit unused: too few is safe, too many is not.
-                Turn::Granted(waiting, sent) => drop(waiting.send(sent)),
+                Turn::Granted(waiting, sent) => {
+                    // Who has gone away in the meantime leaves a permit unused: too few is safe, too many is not.
+                    let _ = waiting.send(sent);
+                    *left -= 1;
+                    if *left == 0 {
+                        drop(queue.clear());
+                    }
+                }
                 Turn::Void(waiting) => drop(waiting), // dropping the sender tells the one who waits
                 Turn::Wait(at_us) => return at_us,
             }

@@ -7,8 +7,8 @@ use crate::job::Wish;
 use crate::limit::Limit;
 use crate::minutes::Minutes;
 use crate::store::{
-    Beat, Chunk, Committed, Counts, Done, Granted, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, Want,
-    WriteBack,
+    Beat, Chunk, Committed, Counts, Done, Further, Granted, Imported, Lease, Look, NewRun, Recovered, Reject,
+    RunOutcome, Store, Want, WriteBack,
 };
 
 mod tables;
@@ -45,6 +45,10 @@ impl Store for MemoryStore {
         self.with(|tables| tables.import(import, chunk, now_us))
     }
 
+    async fn rejected(&self, import: i64, after_line: u64, most: u32) -> Done<Vec<Reject>> {
+        Ok(self.with(|tables| tables.rejected_after(import, after_line, most)))
+    }
+
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
         Ok(self.with(|tables| tables.recover(run, now_us)))
     }
@@ -70,6 +74,10 @@ impl Store for MemoryStore {
             let committed = tables.commit(run, batch, minutes, now_us);
             (committed, tables.claim(run, want, spends, now_us))
         }))
+    }
+
+    async fn spend(&self, run: i64, further: &[Further]) -> Done<Vec<usize>> {
+        Ok(self.with(|tables| tables.spend_further(run, further)))
     }
 
     async fn release(&self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) -> Done<()> {

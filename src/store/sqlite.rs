@@ -1,17 +1,21 @@
 //! The store on SQLite: one connection that writes, one constant statement a batch and table, one file a statement.
 
+pub mod answers;
 mod compact;
 pub mod console;
+pub mod detail;
 mod open;
 mod overview;
 mod pack;
 mod params;
 mod probe;
+mod results;
 mod sandbox;
 mod unpack;
 mod wish;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
@@ -19,6 +23,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
+pub use results::{Finished, results};
 
 use super::*;
 use crate::clock::wall_step;
@@ -35,6 +40,8 @@ type Inner<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: Mutex<Writer>,
+    /// See [`SqliteStore::told_of_jobs`].
+    jobs_added: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -52,7 +59,7 @@ impl SqliteStore {
         let mut connection = open::writer(path, durability, create).await?;
         // What others write from here on is a change; the first look may come long after a first claim.
         let data_version = version_of_data(&mut connection).await.map_err(failed("look at the database"))?;
-        Ok(Self { writer: Mutex::new(Writer { connection, data_version }) })
+        Ok(Self { writer: Mutex::new(Writer { connection, data_version }), jobs_added: AtomicBool::new(false) })
     }
 
     /// Closes the database; the last process to do so tidies the write-ahead log away.
@@ -61,6 +68,25 @@ impl SqliteStore {
     /// Where the disk fails; nothing is lost.
     pub async fn close(self) -> Result<(), StoreError> {
         self.writer.into_inner().connection.close().await.map_err(failed("close the database"))
+    }
+
+    /// Jobs were added through this very store, beside a run over it: the next look tells of a change. What a connection
+    /// writes itself is none to `PRAGMA data_version`.
+    pub(crate) fn told_of_jobs(&self) {
+        self.jobs_added.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on commits survive this.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn set_durability(&self, durability: Durability) -> Result<(), StoreError> {
+        let pragma = match durability {
+            Durability::PowerLoss => "PRAGMA synchronous = FULL",
+            Durability::Crash => "PRAGMA synchronous = NORMAL",
+        };
+        let connection = &mut self.writer().await.connection;
+        sqlx::query(pragma).execute(connection).await.map(drop).map_err(failed("set the durability"))
     }
 
     async fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -163,10 +189,19 @@ impl Store for SqliteStore {
         })
     }
 
+    async fn rejected(&self, import: i64, after_line: u64, most: u32) -> Done<Vec<Reject>> {
+        let connection = &mut self.writer().await.connection;
+        let read = async {
+            let rows = rows!(connection, "rejected.sql", import, after_line as i64, most);
+            rows.iter().map(reject).collect::<Inner<_>>()
+        };
+        read.await.map_err(failed("read the rejected rows"))
+    }
+
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
         write_tx!(self, "begin the run", |tx| {
             let wall_clock = follow_wall_clock(&mut tx, run.boot.as_ref(), now_us).await?;
-            let mut found = free_dead_leases(&mut tx, wall_clock, now_us).await?;
+            let mut found = free_dead_leases(&mut tx, run.on_uncertain, wall_clock, now_us).await?;
             execute!(tx, "end_dead_runs.sql", now_us);
             let (boot, boot_us) = run.boot.as_ref().map(|boot| (&boot.boot, boot.us)).unzip();
             let begun =
@@ -220,6 +255,23 @@ impl Store for SqliteStore {
         })
     }
 
+    async fn spend(&self, run: i64, further: &[Further]) -> Done<Vec<usize>> {
+        write_tx!(self, "write permits down", |tx| {
+            let rows: Vec<_> = further.iter().map(|one| (one.job, one.attempt, one.permit_us)).collect();
+            let standing: String = scalar!(tx, "fence.sql", pack::array(&rows), run);
+            let standing: Vec<&str> = serde_json::from_str(&standing)?;
+            let held: Vec<_> = (0..further.len()).filter(|&i| !standing[i].is_empty()).collect();
+            let moved: Vec<_> = held.iter().filter_map(|&i| further[i].late_permit).collect();
+            let rows: Vec<_> = held.iter().map(|&i| rows[i]).collect();
+            if !rows.is_empty() {
+                execute!(tx, "further.sql", pack::array(&rows));
+                execute!(tx, "spend.sql", pack::spends(rows.iter().map(|(_, _, permit_us)| *permit_us)));
+            }
+            move_permits(&mut tx, &moved).await?;
+            (0..further.len()).filter(|i| !held.contains(i)).collect()
+        })
+    }
+
     async fn release(&self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) -> Done<()> {
         write_tx!(self, "give leases back", |tx| {
             execute!(tx, "release.sql", pack::array(&leases), run);
@@ -251,7 +303,8 @@ impl Store for SqliteStore {
         let Writer { connection, data_version } = &mut *self.writer().await;
         let read = async {
             let version = version_of_data(connection).await?;
-            let changed = std::mem::replace(data_version, version) != version;
+            let elsewhere = std::mem::replace(data_version, version) != version;
+            let changed = self.jobs_added.swap(false, Ordering::Relaxed) || elsewhere;
             let control: Option<Option<String>> =
                 rows!(connection, "control.sql", run).first().map(|row| row.try_get(0)).transpose()?;
             let stop = control.flatten().as_deref() == Some("stop");
@@ -372,7 +425,8 @@ async fn write_back(
     }
     if batch.iter().any(|write| write.output.is_some()) {
         let packed = pack::results(batch);
-        execute!(tx, "write_results.sql", packed.rows, packed.blob, now_us);
+        let finished_at_us: Micros = scalar!(tx, "result_time.sql", now_us);
+        execute!(tx, "write_results.sql", packed.rows, packed.blob, finished_at_us);
     }
     execute!(tx, "write_counts.sql", pack::counts(batch, from));
     Ok(())
@@ -409,13 +463,19 @@ async fn follow_wall_clock(tx: &mut SqliteConnection, boot: Option<&BootTime>, n
 }
 
 /// Frees what dead runs held, each job by the rule of [`job::next`], and notes the attempts they lost.
-async fn free_dead_leases(tx: &mut SqliteConnection, wall_clock: WallClock, now_us: Micros) -> Inner<Recovered> {
+async fn free_dead_leases(
+    tx: &mut SqliteConnection,
+    again: OnUncertain,
+    wall_clock: WallClock,
+    now_us: Micros,
+) -> Inner<Recovered> {
     // Rules of retries do not matter here: an interruption is no failure of the job.
     let rules = RetryRules { max_attempts: 1, backoff: crate::backoff::Backoff::default(), seed: 0 };
     execute!(tx, "note_interrupted.sql");
     let mut from = Vec::new();
     let mut batch = Vec::new();
     let mut late = Vec::new();
+    let mut lost = 0;
     for row in rows!(tx, "leased.sql") {
         let (job, attempt) = (row.try_get(0)?, row.try_get(1)?);
         let standing = standing(&row, 2)?;
@@ -426,17 +486,20 @@ async fn free_dead_leases(tx: &mut SqliteConnection, wall_clock: WallClock, now_
             late.push((permit_us, now_us));
         }
         from.push(format!("{} {}", standing.state.as_str(), error_type.unwrap_or_default()));
-        let next = job::next(standing, &Event::Interrupted, &rules, job, attempt, now_us);
+        let event = Event::of_death(standing.state, row.try_get(8)?, again);
+        lost += u64::from(event == Event::Lost);
+        let next = job::next(standing, &event, &rules, job, attempt, now_us);
         batch.push(WriteBack { job, attempt, next, ..WriteBack::default() });
     }
     move_permits(tx, &late).await?;
     let freed: Vec<_> = batch.iter().collect();
-    let poisoned = freed.iter().filter(|write| write.next.standing.state == State::Failed).count() as u64;
+    let failed = freed.iter().filter(|write| write.next.standing.state == State::Failed).count() as u64;
     if !freed.is_empty() {
         execute!(tx, "write_jobs.sql", pack::jobs(&freed, 0, now_us));
         execute!(tx, "write_counts.sql", pack::counts(&freed, &from.iter().map(String::as_str).collect::<Vec<_>>()));
     }
-    Ok(Recovered { interrupted: freed.len() as u64 - poisoned, poisoned, wall_clock, ..Recovered::default() })
+    let interrupted = freed.len() as u64 - failed;
+    Ok(Recovered { interrupted, poisoned: failed - lost, lost, wall_clock, ..Recovered::default() })
 }
 
 /// Four columns from `at` on: state, failures, generation, crashes.
@@ -457,6 +520,10 @@ fn count(row: &SqliteRow) -> Inner<((State, Option<ErrorType>), u64)> {
     let error_type: String = row.try_get(1)?;
     let error_type = Some(error_type).filter(|t| !t.is_empty()).map(ErrorType::stored);
     Ok(((state(row.try_get(0)?)?, error_type), u64::try_from(row.try_get::<i64, _>(2)?)?))
+}
+
+fn reject(row: &SqliteRow) -> Inner<Reject> {
+    Ok(Reject { line: u64::try_from(row.try_get::<i64, _>(0)?)?, reason: row.try_get(1)?, text: row.try_get(2)? })
 }
 
 fn conflict(key: &str, other: i64) -> String {

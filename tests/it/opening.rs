@@ -51,6 +51,7 @@ async fn is_usable(store: &SqliteStore, path: &Path) {
         settings: "{}".into(),
         limits: Vec::new(),
         boot: None,
+        on_uncertain: Default::default(),
     };
     assert_eq!(store.recover(&run, 1).await.expect("recover").database_id.len(), 32);
     let mut conn = plain(path).await;

@@ -4,13 +4,16 @@
 
 pub(crate) mod bench;
 mod ends;
+mod hopeless;
 mod imports;
 mod kills;
 mod lock;
 mod paused;
 mod poison;
+mod redirects;
 mod retries;
 mod signals;
 mod steered;
 mod trouble;
+mod uncertain;
 mod watched;

@@ -14,8 +14,8 @@ use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::settings::RequestTemplate;
 use crate::store::{
-    Beat, Chunk, Committed, Counts, Granted, Imported, Lease, Look, NewRun, Recovered, RunOutcome, Store, StoreError,
-    Want, WriteBack,
+    Beat, Chunk, Committed, Counts, Further, Granted, Imported, Lease, Look, NewRun, Recovered, Reject, RunOutcome,
+    Store, StoreError, Want, WriteBack,
 };
 use crate::template::Template;
 
@@ -52,6 +52,10 @@ impl Store for Kept {
         Ok(done)
     }
 
+    async fn rejected(&self, _: i64, _: u64, _: u32) -> Done<Vec<Reject>> {
+        unreachable!()
+    }
+
     async fn recover(&self, _: &NewRun, _: Micros) -> Done<Recovered> {
         unreachable!()
     }
@@ -74,6 +78,10 @@ impl Store for Kept {
         _: Micros,
     ) -> Result<(Committed, Vec<Lease>), StoreError> {
         unreachable!("an import neither commits nor claims")
+    }
+
+    async fn spend(&self, _: i64, _: &[Further]) -> Done<Vec<usize>> {
+        unreachable!()
     }
 
     async fn release(&self, _: i64, _: &[(i64, u32)], _: &[Micros]) -> Done<()> {

@@ -11,9 +11,10 @@ use crate::job::{Event, Next, RetryRules, Standing, State, Wish, next, wished};
 use crate::limit::{LEAST_STEP_US, Limit, Spend};
 use crate::minutes::Minutes;
 use crate::request::Request;
+use crate::settings::OnUncertain;
 use crate::store::{
-    Beat, Chunk, Committed, Done, Granted, Imported, Lease, Look, NewJob, NewRun, Recovered, Reject, RunOutcome,
-    StoreError, WallClock, Want, WriteBack,
+    Beat, Chunk, Committed, Done, Further, Granted, Imported, Lease, Look, NewJob, NewRun, Recovered, Reject,
+    RunOutcome, StoreError, WallClock, Want, WriteBack,
 };
 
 use super::tables::{Attempt, Import, Job, KeptLimit, Run, Tables, next_id};
@@ -58,6 +59,11 @@ impl Tables {
         Ok(done)
     }
 
+    pub(super) fn rejected_after(&self, import: i64, line: u64, most: u32) -> Vec<Reject> {
+        let after = self.rejected.range((import, line.saturating_add(1))..=(import, u64::MAX));
+        after.map(|(_, reject)| reject.clone()).take(most as usize).collect()
+    }
+
     pub(super) fn recover(&mut self, run: &NewRun, now_us: Micros) -> Recovered {
         let wall_clock = self.follow_wall_clock(run.boot.as_ref(), now_us);
         for dead in self.runs.values_mut().filter(|run| run.ended.is_none()) {
@@ -66,10 +72,10 @@ impl Tables {
         let mut found = Recovered { run: next_id(&self.runs), wall_clock, ..Recovered::default() };
         let leased: Vec<i64> = self.jobs.iter().filter(|(_, job)| job.run.is_some()).map(|(id, _)| *id).collect();
         for id in leased {
-            if self.interrupt(id, wall_clock, now_us) == Some(State::Failed) {
-                found.poisoned += 1;
-            } else {
-                found.interrupted += 1;
+            match self.interrupt(id, run.on_uncertain, wall_clock, now_us) {
+                Some((Event::Lost, _)) => found.lost += 1,
+                Some((_, State::Failed)) => found.poisoned += 1,
+                _ => found.interrupted += 1,
             }
         }
         self.keep_limits(&run.limits, now_us);
@@ -99,15 +105,23 @@ impl Tables {
         WallClock::Set(step_us)
     }
 
-    /// Frees the lease of a dead run and notes the attempt that was lost with it; gives the state the job has then.
-    fn interrupt(&mut self, id: i64, wall_clock: WallClock, now_us: Micros) -> Option<State> {
+    /// Frees the lease of a dead run and notes the attempt that was lost with it; gives what that means for the job, and
+    /// the state it has then.
+    fn interrupt(
+        &mut self,
+        id: i64,
+        again: OnUncertain,
+        wall_clock: WallClock,
+        now_us: Micros,
+    ) -> Option<(Event, State)> {
         // An interruption costs a job nothing, so no rule about retries has a say in it.
         const NO_WAIT: Backoff = Backoff { base: Duration::ZERO, ceiling: Duration::ZERO };
         const NO_RULES: RetryRules = RetryRules { max_attempts: 1, backoff: NO_WAIT, seed: 0 };
         let job = self.jobs.get(&id)?;
         let (run, attempt, permit_us) = (job.run?, job.attempts, job.due_at_us.saturating_add(wall_clock.step_us()));
         let late = job.standing.state == State::Pending && permit_us < now_us;
-        let gone = next(job.standing, &Event::Interrupted, &NO_RULES, id, attempt, now_us);
+        let event = Event::of_death(job.standing.state, &job.request.method, again);
+        let gone = next(job.standing, &event, &NO_RULES, id, attempt, now_us);
         // What a first write-back of this claim measured stays: its request was answered, only its processing was lost.
         let message = gone.error.as_ref().map_or_else(String::new, |(_, message)| message.clone());
         let row = self.attempts.entry((id, attempt)).or_insert_with(|| Attempt {
@@ -122,7 +136,7 @@ impl Tables {
             self.unspend(permit_us);
             self.spend(now_us);
         }
-        Some(gone.standing.state)
+        Some((event, gone.standing.state))
     }
 
     /// Makes the limits exactly these. A known one keeps its pause, its jitter where that has grown, and its permits.
@@ -197,10 +211,9 @@ impl Tables {
         Some(Lease {
             job: id,
             attempt: job.attempts,
-            key: job.key.clone(),
+            seen: crate::job::Job::claimed(id, job.attempts, job.key.clone(), job.request.clone()),
             standing: job.standing,
             suspect: job.error.as_ref().is_some_and(|(error_type, _)| *error_type == ErrorType::INTERRUPTED),
-            request: job.request.clone(),
             response: self.responses.get(&id).filter(|_| fetched).map(|(_, response)| Arc::clone(response)),
             permit_us,
         })
@@ -234,6 +247,23 @@ impl Tables {
             sum.failed += bucket.failed;
         }
         done
+    }
+
+    pub(super) fn spend_further(&mut self, run: i64, further: &[Further]) -> Vec<usize> {
+        let mut stale = Vec::new();
+        for (i, one) in further.iter().enumerate() {
+            if !self.holds(run, one.job, one.attempt) {
+                stale.push(i);
+                continue;
+            }
+            self.change_job(one.job, |job| job.due_at_us = one.permit_us);
+            self.spend(one.permit_us);
+            if let Some((from_us, to_us)) = one.late_permit {
+                self.unspend(from_us);
+                self.spend(to_us);
+            }
+        }
+        stale
     }
 
     pub(super) fn release(&mut self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) {

@@ -14,11 +14,12 @@ use crate::settings::Durability;
 use crate::store::StoreError;
 
 /// The schema, in the order of its versions.
-const MIGRATIONS: [(&str, &str); 4] = [
+const MIGRATIONS: [(&str, &str); 5] = [
     ("tables", include_str!("../../../migrations/sqlite/0001_tables.sql")),
     ("views", include_str!("../../../migrations/sqlite/0002_views.sql")),
     ("templates", include_str!("../../../migrations/sqlite/0003_templates.sql")),
-    ("boot_time", include_str!("../../../migrations/sqlite/0004_boot_time.sql")),
+    ("results in order", include_str!("../../../migrations/sqlite/0004_results_order.sql")),
+    ("boot time", include_str!("../../../migrations/sqlite/0005_boot_time.sql")),
 ];
 
 /// The newest schema version known here.

@@ -47,6 +47,7 @@ async fn two_hundred_thousand_jobs_are_claimed_in_the_order_of_the_queue() {
         settings: "{}".to_owned(),
         limits: Vec::new(),
         boot: None,
+        on_uncertain: haul::settings::OnUncertain::Retry,
     };
     let found = store.recover(&run, NOW_US).await.expect("recover");
     assert_eq!(found.interrupted, 200, "all that were leased");

@@ -12,6 +12,7 @@ use haul::limit::Limit;
 use haul::minutes::Minutes;
 use haul::request::Request;
 use haul::response::Response;
+use haul::settings::OnUncertain;
 use haul::store::{
     Chunk, Committed, Imported, Lease, NewJob, NewRun, Output, Recovered, Reject, Store, Want, WriteBack,
 };
@@ -192,6 +193,7 @@ pub(crate) fn new_run(limits: &[Limit]) -> NewRun {
         settings: "{}".to_owned(),
         limits: limits.to_vec(),
         boot: None,
+        on_uncertain: OnUncertain::Retry,
     }
 }
 

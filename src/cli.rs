@@ -1,5 +1,6 @@
 //! The command line: one verb, one file.
 
+mod change;
 mod demo;
 pub(crate) mod environment;
 mod exit;

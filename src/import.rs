@@ -8,6 +8,8 @@ mod input;
 mod jobs;
 mod lines;
 mod records;
+mod rerender;
+mod strict;
 #[cfg(test)]
 mod tests;
 
@@ -17,9 +19,12 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 pub use self::input::{Format, Input, Options, Source};
 use self::jobs::Jobs;
+pub use self::rerender::judge;
+pub use self::strict::{Strict, import_strictly};
 use crate::clock::Clock;
 use crate::store::{Chunk, Imported, NewJob, Reject, Store, StoreError};
 use crate::template::Template;
@@ -59,6 +64,15 @@ pub enum ImportError {
     /// The input broke off.
     #[error("failed to read the input {name}; what was read before is imported, import it again for the rest")]
     Read {
+        /// The path, as given.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The input broke off, and all of it was wanted or nothing.
+    #[error("failed to read the input {name}; nothing is imported, import it again")]
+    ReadStrictly {
         /// The path, as given.
         name: String,
         /// Why.
@@ -131,6 +145,8 @@ pub struct Summary {
     pub added: u64,
     /// Rows whose job was there before.
     pub known: u64,
+    /// Rows whose job was there before, not sent yet, and says now what they say.
+    pub updated: u64,
     /// Rows that joined the job of an earlier row, whose request is the same. Counted up to a million different requests.
     pub joined: u64,
     /// Rows that made no job. They are in the table `rejected`.
@@ -148,9 +164,17 @@ pub struct Summary {
 struct Batch {
     chunk: Chunk,
     bytes: usize,
+    about: About,
+}
+
+/// What is known of a chunk beyond its rows.
+#[derive(Default)]
+struct About {
+    rows: u64,
     joined: u64,
     refused: u64,
     bytes_read: u64,
+    examples: Vec<Reject>,
 }
 
 /// Imports an input. `stop` is asked between chunks, and while the input is waited for.
@@ -168,10 +192,9 @@ pub async fn import<S: Store>(
     stop: &(dyn Fn() -> bool + Sync),
     on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Summary, ImportError> {
-    let Input { name, rows, duplicates, bytes_total } = input;
-    let import = store.begin_import(&name, clock.now_us()).await?;
-    let (sender, mut batches) = mpsc::channel(CHUNKS_AHEAD);
-    let reader = tokio::task::spawn_blocking(move || read(Jobs::new(rows, template, duplicates), &sender));
+    let remembered = template.given().to_json();
+    let Reading { name, mut batches, reader, bytes_total } = Reading::start(input, template);
+    let import = store.begin_import(&name, Some(&remembered), clock.now_us()).await?;
     let mut summary = Summary::default();
     loop {
         if stop() {
@@ -185,14 +208,32 @@ pub async fn import<S: Store>(
             Ok(Some(batch)) => batch,
         };
         let done = store.import(import, &batch.chunk, clock.now_us()).await?;
-        let bytes = batch.bytes_read;
-        summary.add(batch, done);
+        let bytes = batch.about.bytes_read;
+        summary.add(batch.about, done);
         on_progress(Progress { rows: summary.rows, added: summary.added, bytes, bytes_total });
     }
     match reader.await {
         Ok(Ok(())) => Ok(summary),
         Ok(Err(source)) => Err(ImportError::Read { name, source }),
         Err(_) => Err(ImportError::Reader { name }),
+    }
+}
+
+/// An input that is being read, on a thread of its own.
+struct Reading {
+    name: String,
+    batches: mpsc::Receiver<Batch>,
+    reader: JoinHandle<io::Result<()>>,
+    bytes_total: Option<u64>,
+}
+
+impl Reading {
+    fn start(input: Input, template: Arc<Template>) -> Self {
+        let Input { name, rows, duplicates, on_conflict, bytes_total } = input;
+        let (sender, batches) = mpsc::channel(CHUNKS_AHEAD);
+        let jobs = Jobs::new(rows, template, duplicates, on_conflict);
+        let reader = tokio::task::spawn_blocking(move || read(jobs, &sender));
+        Self { name, batches, reader, bytes_total }
     }
 }
 
@@ -210,9 +251,14 @@ fn read(mut jobs: Jobs, sender: &mpsc::Sender<Batch>) -> io::Result<()> {
         }
         let full = batch.rows() >= CHUNK_ROWS || batch.bytes >= CHUNK_BYTES;
         if batch.rows() > 0 && (full || end.is_some()) {
-            (batch.joined, batch.refused) = (jobs.joined - joined, jobs.refused - refused);
+            batch.about = About {
+                rows: batch.rows() as u64,
+                joined: jobs.joined - joined,
+                refused: jobs.refused - refused,
+                bytes_read: jobs.bytes_read(),
+                examples: batch.chunk.rejects.iter().take(EXAMPLES).cloned().collect(),
+            };
             (joined, refused) = (jobs.joined, jobs.refused);
-            batch.bytes_read = jobs.bytes_read();
             if sender.blocking_send(std::mem::take(&mut batch)).is_err() {
                 return Ok(());
             }
@@ -250,14 +296,20 @@ fn text_length(value: &Value) -> usize {
 }
 
 impl Summary {
-    fn add(&mut self, batch: Batch, done: Imported) {
-        self.rows += batch.rows() as u64;
+    fn add(&mut self, about: About, done: Imported) {
+        self.rows += about.rows;
         self.added += done.added;
+        self.updated += done.updated;
         self.rejected += done.rejected;
-        self.joined += batch.joined;
-        self.known += done.known.saturating_sub(batch.joined);
-        self.refused_duplicates += batch.refused;
+        self.joined += about.joined;
+        self.known += done.known.saturating_sub(about.joined);
+        self.refused_duplicates += about.refused;
+        self.show(about.examples);
+    }
+
+    /// The first of the rejected rows are kept to be shown.
+    fn show(&mut self, rejects: Vec<Reject>) {
         let free = EXAMPLES.saturating_sub(self.examples.len());
-        self.examples.extend(batch.chunk.rejects.into_iter().take(free));
+        self.examples.extend(rejects.into_iter().take(free));
     }
 }

@@ -110,6 +110,7 @@ pub enum Refusal {
 /// The compiled flags of a request.
 #[derive(Debug)]
 pub struct Template {
+    given: RequestTemplate,
     url: Option<Part>,
     method: String,
     headers: Vec<(String, Part)>,
@@ -158,9 +159,15 @@ impl Template {
             return Err(wrong("--key", text, "a key is stored, and a secret never is"));
         }
         let method = method(given.method.as_deref(), body.is_some())?;
-        let template = Self { url, method, headers, body, json, key, secrets };
+        let template = Self { given: given.clone(), url, method, headers, body, json, key, secrets };
         template.check_constants(given)?;
         Ok(template)
+    }
+
+    /// The flags themselves.
+    #[must_use]
+    pub fn given(&self) -> &RequestTemplate {
+        &self.given
     }
 
     /// The secrets that its requests name, each once.

@@ -10,10 +10,11 @@ use haul::clock::Clock;
 use haul::import::{self, Duplicates, Format, Input, Options, Source, Summary};
 use haul::settings::{Durability, Settings};
 use haul::stop::{Phase, Stop};
-use haul::store::Store;
 use haul::store::sqlite::SqliteStore;
+use haul::store::{OnConflict, Store};
 use haul::template::Template;
 
+use super::change::{self, OnChange};
 use super::exit::{Exit, UsageError};
 use super::flags::RequestFlags;
 use super::next;
@@ -24,7 +25,9 @@ const EXAMPLES: &str = "\
 Examples:
   haul import urls.txt
   haul import cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --key '{{ id }}'
-  haul import more.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --key '{{ id }}'";
+  haul import more.csv          made into requests as the last ones were
+  haul import mended.csv --on-conflict update
+  haul import more.csv --url 'https://api.example.com/v2/geo?q={{ city }}' --on-change rerender";
 
 /// Only import: rows become jobs, none is sent
 ///
@@ -60,6 +63,16 @@ pub(crate) struct InputFlags {
     /// Each of equal requests of one input is a job
     #[arg(long)]
     keep_duplicates: bool,
+    /// What becomes of a row whose --key is known with another request: rejected, left out, or written over the job if it was
+    /// not sent yet [default: reject]
+    #[arg(long, value_name = "reject|skip|update", value_parser = on_conflict)]
+    on_conflict: Option<OnConflict>,
+    /// Import nothing if one row is rejected
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Where other request flags made the jobs that are there: make those not sent yet anew, or leave them and add
+    #[arg(long, value_name = "rerender|add", value_parser = change::on_change)]
+    pub(crate) on_change: Option<OnChange>,
 }
 
 impl InputFlags {
@@ -69,7 +82,11 @@ impl InputFlags {
             (_, true) => Duplicates::Keep,
             _ => Duplicates::Refuse,
         };
-        Options { format: self.format, delimiter: self.delimiter, no_header: self.no_header, duplicates }
+        // The jobs that were sent keep what they asked, and their rows are known; so they are when this is said again.
+        let rerender = self.on_change == Some(OnChange::Rerender);
+        let on_conflict = self.on_conflict.unwrap_or(if rerender { OnConflict::Skip } else { OnConflict::Reject });
+        let (format, delimiter, no_header) = (self.format, self.delimiter, self.no_header);
+        Options { format, delimiter, no_header, duplicates, on_conflict }
     }
 }
 
@@ -79,6 +96,15 @@ fn format(text: &str) -> Result<Format, String> {
         "lines" => Ok(Format::Lines),
         "csv" => Ok(Format::Csv),
         _ => Err("write auto, lines or csv".to_owned()),
+    }
+}
+
+fn on_conflict(text: &str) -> Result<OnConflict, String> {
+    match text {
+        "reject" => Ok(OnConflict::Reject),
+        "skip" => Ok(OnConflict::Skip),
+        "update" => Ok(OnConflict::Update),
+        _ => Err("write reject, skip (the job stays as it is) or update (if it was not sent yet)".to_owned()),
     }
 }
 
@@ -95,6 +121,7 @@ fn delimiter(text: &str) -> Result<char, String> {
 pub(crate) struct Opened {
     inputs: Vec<Input>,
     template: Arc<Template>,
+    strict: bool,
 }
 
 /// Opens every input, before a database is created.
@@ -108,19 +135,30 @@ pub(crate) fn open(paths: &[PathBuf], flags: &InputFlags, settings: &Settings) -
         Input::open(source, flags.options())
     };
     let inputs = paths.iter().map(open).collect::<Result<_, _>>()?;
-    Ok(Opened { inputs, template })
+    Ok(Opened { inputs, template, strict: flags.strict })
 }
 
 /// `haul import`.
 pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
-    let mut settings = super::run::last_settings(db).await?;
+    let last = super::run::remembered(db).await?;
+    let mut settings = last.settings();
     args.request.apply(&mut settings)?;
     super::secrets::check(&settings)?;
     let opened = open(&args.inputs, &args.input, &settings)?;
+    let change = change::settle(args.input.on_change, db, last, &settings, true).await?;
+    // What is one transaction for long would make a run fail that is going.
+    let alone = change.is_some() || args.input.strict;
+    let _lock = if alone { Some(super::run::lock(db, clock)?) } else { None };
     let store = SqliteStore::open(db, Durability::PowerLoss, true).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
+    if let Some(change) = change
+        && !change.carry_out(&store, db, &stop, clock, quiet).await?
+    {
+        store.close().await?;
+        return Ok(seen.signal().map_or(Exit::Stopped, Exit::Signal));
+    }
     let summary = import(&store, db, opened, clock, &stop, quiet).await?;
     let jobs = store.counts().await?.values().sum::<u64>();
     store.close().await?;
@@ -145,15 +183,20 @@ pub(crate) async fn import(
 ) -> anyhow::Result<Summary> {
     let mut all = Summary::default();
     let asked = || stop.phase() > Phase::Go;
+    let mut said_us = clock.now_us();
+    let mut progress = |name: &str, now: import::Progress| {
+        if !quiet && clock.now_us() - said_us > 2_000_000 {
+            said_us = clock.now_us();
+            say(&format!("{name}: {} rows {} so far", now.rows, if opened.strict { "read" } else { "imported" }));
+        }
+    };
+    if opened.strict {
+        let done = import::import_strictly(store, opened.inputs, opened.template, &clock, &asked, &mut progress);
+        return strictly(&done.await?, db, quiet);
+    }
     for input in opened.inputs {
         let name = input.name().to_owned();
-        let mut said_us = clock.now_us();
-        let mut progress = |now: import::Progress| {
-            if !quiet && clock.now_us() - said_us > 2_000_000 {
-                said_us = clock.now_us();
-                say(&format!("{name}: {} rows imported so far", now.rows));
-            }
-        };
+        let mut progress = |now| progress(&name, now);
         let summary = import::import(store, input, opened.template.clone(), &clock, &asked, &mut progress).await?;
         if !quiet {
             tell(&name, &summary, db);
@@ -168,18 +211,41 @@ pub(crate) async fn import(
     Ok(all)
 }
 
+/// Says what became of inputs that are imported together or not at all.
+fn strictly(done: &import::Strict, db: &Path, quiet: bool) -> anyhow::Result<Summary> {
+    let mut all = Summary::default();
+    for (name, summary) in &done.inputs {
+        all.rejected += summary.rejected;
+        all.interrupted |= summary.interrupted;
+        match (quiet, done.kept) {
+            (true, _) => {}
+            (false, true) => tell(name, summary, db),
+            (false, false) => {
+                say(&format!("{name}: {} rows read, {} rejected", summary.rows, summary.rejected));
+                examples(summary);
+            }
+        }
+    }
+    if !quiet && all.interrupted {
+        say("interrupted: nothing is imported");
+    } else if !quiet && !done.kept {
+        say("nothing is imported (--strict); without it all rows but the rejected ones are");
+    }
+    done.inputs.iter().try_for_each(|(name, summary)| refuse_duplicates(name, summary))?;
+    Ok(all)
+}
+
 fn tell(name: &str, summary: &Summary, db: &Path) {
-    let Summary { rows, added, known, joined, rejected, .. } = summary;
+    let Summary { rows, added, known, updated, joined, rejected, .. } = summary;
     let mut text = format!("{name}: {rows} rows, {added} new jobs");
-    for (n, word) in [(known, "known already"), (joined, "joined an equal request"), (rejected, "rejected")] {
+    let words = ["known already", "updated", "joined an equal request", "rejected"];
+    for (n, word) in [known, updated, joined, rejected].into_iter().zip(words) {
         if *n > 0 {
             text += &format!(", {n} {word}");
         }
     }
     say(&text);
-    for reject in &summary.examples {
-        say(&format!("  line {}: {}", reject.line, visible(&cut(&reject.reason, 300))));
-    }
+    examples(summary);
     if *rejected > 0 {
         let all = next::command("query 'SELECT line, reason, text FROM rejected'", db);
         say(&format!("  all of them: {all}"));
@@ -191,6 +257,12 @@ fn tell(name: &str, summary: &Summary, db: &Path) {
     }
     if summary.interrupted {
         say("  interrupted: import it again for the rest");
+    }
+}
+
+fn examples(summary: &Summary) {
+    for reject in &summary.examples {
+        say(&format!("  line {}: {}", reject.line, visible(&cut(&reject.reason, 300))));
     }
 }
 
@@ -206,7 +278,7 @@ fn refuse_duplicates(name: &str, summary: &Summary) -> Result<(), UsageError> {
     )))
 }
 
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     // Where stderr is closed the import goes on unseen.
     let _ = writeln!(anstream::stderr(), "{text}");
 }

@@ -8,13 +8,13 @@ use anyhow::Context;
 use clap::Args;
 use haul::clock::Clock;
 use haul::job::State;
-use haul::lock::RunLock;
+use haul::lock::{LockError, RunLock};
 use haul::pipeline::{self, Run, Summary};
 use haul::process::Work;
 use haul::progress::count;
-use haul::settings::{Durability, Settings};
+use haul::settings::{Durability, RequestTemplate, Settings};
 use haul::stop::Stop;
-use haul::store::sqlite::SqliteStore;
+use haul::store::sqlite::{self, SqliteStore};
 use haul::store::{RunOutcome, Store, StoreError};
 
 use super::exit::{Exit, NothingThere, UsageError};
@@ -22,7 +22,7 @@ use super::flags::{RequestFlags, WorkFlags};
 use super::import::{InputFlags, import, open};
 use super::progress::{Progress, Style};
 use super::signals::{self, Seen};
-use super::{environment, secrets, summary};
+use super::{change, environment, secrets, summary};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,21 +79,33 @@ pub(crate) struct OnceFlags {
 /// `haul run`.
 pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
-    let mut settings = last_settings(db).await?;
+    let last = remembered(db).await?;
+    let mut settings = last.settings();
     args.request.apply(&mut settings)?;
     args.work.apply(&mut settings)?;
     secrets::check(&settings)?;
     let work = work(&settings)?;
     let opened = if args.inputs.is_empty() { None } else { Some(open(&args.inputs, &args.input, &settings)?) };
+    let change = change::settle(args.input.on_change, db, last, &settings, opened.is_some()).await?;
     let held = Held::take(db, opened.is_some(), settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
+    if let Some(change) = change
+        && !change.carry_out(&*held.store, db, &stop, clock, quiet).await?
+    {
+        held.release().await?;
+        return Ok(seen.signal().map_or(Exit::Stopped, Exit::Signal));
+    }
     let mut rejected = 0;
     if let Some(opened) = opened {
         rejected = import(&*held.store, db, opened, clock, &stop, quiet).await?.rejected;
         if let Some(signal) = seen.signal() {
             held.release().await?;
             return Ok(Exit::Signal(signal));
+        }
+        if rejected > 0 && args.input.strict {
+            held.release().await?;
+            return Ok(Exit::Rejected);
         }
     }
     let exit = drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet, demo: false }).await?;
@@ -113,17 +125,53 @@ pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::
     drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet, demo: false }).await
 }
 
-/// What the last run was told; the defaults where there was none.
+/// What the last run was told, the defaults where there was none, with the request flags of an import after it.
 pub(crate) async fn last_settings(db: &Path) -> anyhow::Result<Settings> {
-    let settings = match haul::store::sqlite::last_settings(db).await {
-        Ok(settings) => settings,
+    Ok(remembered(db).await?.settings())
+}
+
+/// What a database remembers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Remembered {
+    run: Option<Settings>,
+    template: Option<RequestTemplate>,
+}
+
+impl Remembered {
+    /// What the next run does unless it is told otherwise.
+    pub(crate) fn settings(&self) -> Settings {
+        let mut settings = self.run.clone().unwrap_or_default();
+        if let Some(template) = &self.template {
+            settings.template.clone_from(template);
+        }
+        settings
+    }
+
+    /// How requests are made now; `None` where nobody has said so yet.
+    pub(crate) fn template(&self) -> Option<&RequestTemplate> {
+        self.template.as_ref().or(self.run.as_ref().map(|settings| &settings.template))
+    }
+}
+
+/// Reads what the database remembers, if it is there.
+pub(crate) async fn remembered(db: &Path) -> anyhow::Result<Remembered> {
+    let read = async { Ok((sqlite::last_settings(db).await?, sqlite::last_template(db).await?)) };
+    let (run, template) = match read.await {
+        Ok(found) => found,
         // To be created, or to be complained about by who needs it.
-        Err(StoreError::Missing { .. }) => None,
+        Err(StoreError::Missing { .. }) => return Ok(Remembered::default()),
         Err(error) => return Err(error.into()),
     };
-    let settings =
-        settings.map(|json| serde_json::from_str(&json).context("failed to read the settings of the last run"));
-    Ok(settings.transpose()?.unwrap_or_default())
+    let run = run.map(|json| serde_json::from_str(&json).context("failed to read the settings of the last run"));
+    let template =
+        template.map(|json| serde_json::from_str(&json).context("failed to read the request flags of the last import"));
+    Ok(Remembered { run: run.transpose()?, template: template.transpose()? })
+}
+
+/// Takes the run lock.
+pub(crate) fn lock(db: &Path, clock: Clock) -> Result<RunLock, LockError> {
+    let since = haul::report::iso_8601(clock.now_us());
+    RunLock::take(db, &format!("pid {} on {} since {since}", std::process::id(), environment::host()))
 }
 
 /// A database held by this run alone.
@@ -140,9 +188,7 @@ impl Held {
             let text = format!("no database at {}: begin with `haul run INPUT`, or name one with --db", db.display());
             return Err(NothingThere(text).into());
         }
-        let since = haul::report::iso_8601(clock.now_us());
-        let holder = format!("pid {} on {} since {since}", std::process::id(), environment::host());
-        let lock = RunLock::take(db, &holder)?;
+        let lock = lock(db, clock)?;
         let store = SqliteStore::open(db, durability, create).await?;
         if !create && store.counts().await?.is_empty() {
             let text = format!("no job in {}: import some with `haul run INPUT`", db.display());
@@ -187,6 +233,7 @@ pub(crate) async fn drain(
     watch: Watch,
 ) -> anyhow::Result<Exit> {
     let Watch { stop, seen, clock, quiet, demo } = watch;
+    secrets::check_imported(&held.path).await?;
     let progress = Arc::new(Progress::start(once.progress, quiet, clock));
     let shown = progress.clone();
     let run = Run {

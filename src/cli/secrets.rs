@@ -1,9 +1,11 @@
 //! Where secrets come from: the environment, and files. Looked up when a request is sent, so that a changed file counts.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context;
 use haul::secret::{Lookup, SecretName, literal_credential, literal_credential_in_url};
-use haul::settings::Settings;
+use haul::settings::{RequestTemplate, Settings};
 use haul::template::Template;
 
 use super::exit::UsageError;
@@ -41,7 +43,19 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
         );
         return Err(UsageError(text).into());
     }
-    for name in Template::compile(&settings.template)?.secrets() {
+    check_template(&settings.template)
+}
+
+/// Jobs that wait may have been made by other request flags, which name other secrets.
+pub(crate) async fn check_imported(db: &Path) -> anyhow::Result<()> {
+    for json in haul::store::sqlite::templates(db).await? {
+        check_template(&serde_json::from_str(&json).context("failed to read the request flags of an import")?)?;
+    }
+    Ok(())
+}
+
+fn check_template(template: &RequestTemplate) -> anyhow::Result<()> {
+    for name in Template::compile(template)?.secrets() {
         value(name).map_err(|why| UsageError(format!("a secret of the request is missing: {why}")))?;
     }
     Ok(())

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::csv::Csv;
 use super::lines::Lines;
 use super::{Duplicates, ImportError, Rows};
+use crate::store::OnConflict;
 
 /// Bytes that are looked at to tell the format, at most.
 const HEAD: usize = 64 << 10;
@@ -42,6 +43,8 @@ pub struct Options {
     pub no_header: bool,
     /// What becomes of equal requests.
     pub duplicates: Duplicates,
+    /// What becomes of known keys with another request, where keys are given.
+    pub on_conflict: OnConflict,
 }
 
 /// An input that is open, and whose header is in order.
@@ -49,6 +52,7 @@ pub struct Input {
     pub(super) name: String,
     pub(super) rows: Box<dyn Rows>,
     pub(super) duplicates: Duplicates,
+    pub(super) on_conflict: OnConflict,
     pub(super) bytes_total: Option<u64>,
 }
 
@@ -86,7 +90,7 @@ impl Input {
             Format::Lines => Box::new(Lines::new(reader)),
             _ => Box::new(Csv::new(reader, delimiter, !options.no_header).map_err(failed)?.map_err(unusable)?),
         };
-        Ok(Self { name, rows, duplicates: options.duplicates, bytes_total })
+        Ok(Self { name, rows, duplicates: options.duplicates, on_conflict: options.on_conflict, bytes_total })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::records::excerpt;
 use super::{Duplicates, Row, Rows};
 use crate::request::Request;
-use crate::store::{NewJob, Reject};
+use crate::store::{NewJob, OnConflict, Reject};
 use crate::template::Template;
 
 /// Requests remembered to count equal ones, at most; about 24 MB.
@@ -19,6 +19,7 @@ pub(crate) struct Jobs {
     rows: Box<dyn Rows>,
     template: Arc<Template>,
     duplicates: Duplicates,
+    on_conflict: OnConflict,
     /// How often a request was seen, by the hash of its key.
     seen: HashMap<u64, u32>,
     hasher: RandomState,
@@ -29,9 +30,14 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    pub(crate) fn new(rows: Box<dyn Rows>, template: Arc<Template>, duplicates: Duplicates) -> Self {
+    pub(crate) fn new(
+        rows: Box<dyn Rows>,
+        template: Arc<Template>,
+        duplicates: Duplicates,
+        on_conflict: OnConflict,
+    ) -> Self {
         let (seen, hasher) = (HashMap::new(), RandomState::new());
-        Self { rows, template, duplicates, seen, hasher, joined: 0, refused: 0 }
+        Self { rows, template, duplicates, on_conflict, seen, hasher, joined: 0, refused: 0 }
     }
 
     /// Bytes of the input read so far.
@@ -43,8 +49,11 @@ impl Jobs {
         let line = row.line;
         let made = self.template.render(row.values).map_err(|refusal| refusal.to_string());
         let made = made.and_then(|(key, request)| Ok((self.tell_apart(key, &request)?, request)));
+        // A hash is known with another request only where other templates left it so: that row was asked for already.
+        let given = !self.template.key_is_hash();
+        let on_conflict = if given { self.on_conflict } else { OnConflict::Skip };
         match made {
-            Ok((key, request)) => Ok(NewJob { key, line, request }),
+            Ok((key, request)) => Ok(NewJob { key, line, request, on_conflict }),
             Err(reason) => Err(Reject { line, reason, text: excerpt(self.rows.text()) }),
         }
     }

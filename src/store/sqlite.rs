@@ -1,12 +1,15 @@
 //! The store on SQLite: one connection that writes, one constant statement a batch and table, one file a statement.
 
 pub mod console;
+mod import;
 mod open;
 mod overview;
 mod pack;
 mod params;
 mod probe;
+mod rerender;
 mod sandbox;
+mod templates;
 mod unpack;
 
 use std::path::Path;
@@ -17,6 +20,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
+pub use templates::{count_unsent, last_template, templates};
 
 use super::*;
 use crate::job::{self, Event, RetryRules};
@@ -122,41 +126,27 @@ pub async fn last_settings(path: &Path) -> Result<Option<String>, StoreError> {
 }
 
 impl Store for SqliteStore {
-    async fn begin_import(&self, source: &str, now_us: Micros) -> Done<i64> {
-        write_tx!(self, "begin the import", |tx| {
-            execute!(tx, "begin_import.sql", source, now_us).last_insert_rowid()
-        })
+    async fn begin_import(&self, source: &str, template: Option<&str>, now_us: Micros) -> Done<i64> {
+        write_tx!(self, "begin the import", |tx| import::begin(&mut tx, source, template, now_us).await?)
     }
 
     async fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
-        let packed = pack::new_jobs(&chunk.jobs);
-        write_tx!(self, "import rows", |tx| {
-            let last: i64 = scalar!(tx, "last_job.sql");
-            let added = execute!(tx, "import_jobs.sql", &packed.rows, last, import, now_us).rows_affected();
-            let mut rejects: Vec<_> =
-                chunk.rejects.iter().map(|r| (r.line, r.reason.clone(), r.text.clone())).collect();
-            if added > 0 {
-                execute!(tx, "import_requests.sql", &packed.rows, last, &packed.blob);
-                execute!(tx, "write_counts.sql", pack::added(added));
-            }
-            if added < chunk.jobs.len() as u64 {
-                for row in rows!(tx, "import_conflicts.sql", &packed.rows, last, &packed.blob) {
-                    let (index, other): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-                    let job = &chunk.jobs[usize::try_from(index)?];
-                    rejects.push((job.line, conflict(&job.key, other), job.request.url.chars().take(1000).collect()));
-                }
-            }
-            if !rejects.is_empty() {
-                execute!(tx, "reject.sql", pack::array(&rejects), import);
-            }
-            let rejected = rejects.len() as u64;
-            let rows = (chunk.jobs.len() + chunk.rejects.len()) as u64;
-            let counted = execute!(tx, "count_import.sql", import, rows as i64, added as i64, rejected as i64);
-            if counted.rows_affected() == 0 {
-                return Err("there is no such import".into());
-            }
-            Imported { added, known: rows - added - rejected, rejected }
-        })
+        write_tx!(self, "import rows", |tx| import::chunk(&mut tx, import, chunk, now_us).await?.0)
+    }
+
+    async fn import_whole<P: Parts>(&self, parts: &mut P, now_us: Micros) -> Done<bool> {
+        let connection = &mut self.writer().await.connection;
+        import::whole(connection, parts, now_us).await.map_err(failed("import all or nothing"))
+    }
+
+    async fn rerender(
+        &self,
+        change: &Rerender<'_>,
+        stop: &(dyn Fn() -> bool + Sync),
+        now_us: Micros,
+    ) -> Done<Rerendered> {
+        let connection = &mut self.writer().await.connection;
+        rerender::all(connection, change, stop, now_us).await.map_err(failed("change the requests"))
     }
 
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
@@ -267,6 +257,11 @@ impl Store for SqliteStore {
         let connection = &mut self.writer().await.connection;
         let read = async { rows!(connection, "settings.sql").first().map(|row| row.try_get(0)).transpose() };
         read.await.map_err(failed::<sqlx::Error>("read the settings of the last run"))
+    }
+
+    async fn template(&self) -> Done<Option<String>> {
+        let connection = &mut self.writer().await.connection;
+        templates::newest(connection).await.map_err(failed("read the template of the last import"))
     }
 
     async fn counts(&self) -> Done<Counts> {
@@ -415,8 +410,4 @@ fn count(row: &SqliteRow) -> Inner<((State, Option<ErrorType>), u64)> {
     let error_type: String = row.try_get(1)?;
     let error_type = Some(error_type).filter(|t| !t.is_empty()).map(ErrorType::stored);
     Ok(((state(row.try_get(0)?)?, error_type), u64::try_from(row.try_get::<i64, _>(2)?)?))
-}
-
-fn conflict(key: &str, other: i64) -> String {
-    format!("key `{key}` is known with another request (job {other}); give this row another key")
 }

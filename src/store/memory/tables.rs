@@ -73,12 +73,18 @@ pub struct Run {
 pub struct Import {
     /// Name of its input.
     pub source: String,
+    /// How its rows became requests, as JSON.
+    pub template: Option<String>,
+    /// The last run when it began; 0 = none.
+    pub after_run: i64,
     /// When it began.
     pub started_at_us: Micros,
     /// Rows read.
     pub rows: u64,
     /// Jobs that were new.
     pub added: u64,
+    /// Jobs not sent yet whose request it replaced.
+    pub updated: u64,
     /// Rows that made no job.
     pub rejected: u64,
 }

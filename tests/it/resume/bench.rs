@@ -11,7 +11,7 @@ use haul::clock::{Clock, Micros, SECOND_US};
 use haul::request::Request;
 use haul::settings::Durability;
 use haul::store::sqlite::SqliteStore;
-use haul::store::{Chunk, NewJob, Store};
+use haul::store::{Chunk, NewJob, OnConflict, Store};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{Connection, FromRow};
 use tempfile::TempDir;
@@ -51,12 +51,13 @@ impl Bench {
     pub(super) fn import<K: AsRef<str>>(&self, server: &Server, keys: &[K]) {
         let job = |(line, key): (u64, &K)| {
             let (method, url) = ("GET".to_owned(), format!("{}/{}", server.url(), key.as_ref()));
-            NewJob { key: key.as_ref().to_owned(), line, request: Request { method, url, ..Request::default() } }
+            let request = Request { method, url, ..Request::default() };
+            NewJob { key: key.as_ref().to_owned(), line, request, on_conflict: OnConflict::Reject }
         };
         let jobs = (1..).zip(keys).map(job).collect();
         done(async {
             let store = SqliteStore::open(&self.db(), Durability::PowerLoss, true).await.expect("a database");
-            let import = store.begin_import("test", 1).await.expect("an import");
+            let import = store.begin_import("test", None, 1).await.expect("an import");
             store.import(import, &Chunk { jobs, rejects: Vec::new() }, 1).await.expect("the jobs");
             store.close().await.expect("closed");
         });

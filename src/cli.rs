@@ -1,6 +1,9 @@
 //! The command line: one verb, one file.
 
+mod cancel;
 mod change;
+mod choice;
+mod confirm;
 mod demo;
 pub(crate) mod environment;
 mod exit;
@@ -9,11 +12,14 @@ mod import;
 pub(crate) mod log;
 mod next;
 mod progress;
+mod prune;
 mod query;
+mod retry;
 mod run;
 mod secrets;
 mod signals;
 mod status;
+mod stop;
 mod summary;
 mod terminal;
 
@@ -56,6 +62,10 @@ enum Verb {
     Import(import::ImportArgs),
     Status(status::StatusArgs),
     Query(query::QueryArgs),
+    Retry(retry::RetryArgs),
+    Cancel(cancel::CancelArgs),
+    Stop(stop::StopArgs),
+    Prune(prune::PruneArgs),
     Demo(demo::DemoArgs),
 }
 
@@ -68,6 +78,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Import(args) => import::run(args, &db, cli.quiet).await,
         Verb::Status(args) => status::run(args, &db).await,
         Verb::Query(args) => query::run(args, &db).await,
+        Verb::Retry(args) => retry::run(args, &db).await,
+        Verb::Cancel(args) => cancel::run(args, &db).await,
+        Verb::Stop(args) => stop::run(args, &db).await,
+        Verb::Prune(args) => prune::run(args, &db).await,
         Verb::Demo(args) => {
             // Only a database that was named on the command line: HAUL_DB is that of real work.
             let named = cli.db.filter(|db| std::env::var_os("HAUL_DB").is_none_or(|set| set != db.as_os_str()));

@@ -166,6 +166,45 @@ fn failed(
     }
 }
 
+/// What somebody asks of jobs that no run holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Failed jobs go back to the stage that failed.
+    Retry,
+    /// Jobs in any state are requested again, as if for the first time.
+    Refetch,
+    /// Jobs with work left are not worked on any more.
+    Cancel,
+}
+
+/// Failures of processing: what they worked on is there, so nobody needs to ask the server for it again.
+const OF_PROCESSING: [&str; 4] = ["process_error", "process_panic", "process_timeout", "poison"];
+
+/// Where a wish takes a job that no run holds; `None` = it is not for jobs that stand there. Pure.
+#[must_use]
+pub fn wished(wish: Wish, from: Standing, error_type: Option<&ErrorType>, has_response: bool) -> Option<Standing> {
+    match (wish, from.state) {
+        (Wish::Retry, State::Failed) => Some(retried(from, error_type, has_response)),
+        // What is stored stays until the new answer replaces it; the server is not to replay the one it gave.
+        (Wish::Refetch, _) => Some(Standing { generation: from.generation + 1, ..afresh(from, State::Pending) }),
+        (Wish::Cancel, State::Pending | State::Fetched) => Some(Standing { state: State::Cancelled, ..from }),
+        (Wish::Retry | Wish::Cancel, _) => None,
+    }
+}
+
+/// Where a failed job goes on: at the stage that failed. Its generation stays: a complete answer has raised it already, and
+/// a request whose answer was lost keeps its Idempotency-Key.
+#[must_use]
+pub fn retried(from: Standing, error_type: Option<&ErrorType>, has_response: bool) -> Standing {
+    let in_processing = error_type.is_some_and(|error_type| OF_PROCESSING.contains(&error_type.as_str()));
+    afresh(from, if in_processing && has_response { State::Fetched } else { State::Pending })
+}
+
+/// What went wrong before is forgiven.
+fn afresh(from: Standing, state: State) -> Standing {
+    Standing { state, failures: 0, crashes: 0, ..from }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +265,39 @@ mod tests {
         {
             let step = after(Standing { state: State::Fetched, crashes, ..FROM }, &Event::Interrupted);
             assert_eq!((step.standing.state, step.error.map(|(t, _)| t)), (state, Some(error)));
+        }
+    }
+
+    #[test]
+    fn a_retry_goes_back_to_the_stage_that_failed() {
+        let given_up = Standing { state: State::Failed, failures: 5, generation: 3, crashes: 2 };
+        for (error_type, has_response, state) in [
+            ("process_error", true, State::Fetched),
+            ("process_panic", true, State::Fetched),
+            ("process_timeout", true, State::Fetched),
+            ("poison", true, State::Fetched),
+            ("process_error", false, State::Pending),
+            ("poison", false, State::Pending),
+            ("timeout", true, State::Pending),
+            ("503", false, State::Pending),
+            ("fail_if", true, State::Pending),
+        ] {
+            let to = retried(given_up, Some(&ErrorType::stored(error_type.to_owned())), has_response);
+            assert_eq!(to, Standing { state, failures: 0, generation: 3, crashes: 0 }, "{error_type} {has_response}");
+        }
+    }
+
+    #[test]
+    fn a_wish_is_granted_only_where_it_makes_sense() {
+        let to = |wish, state| {
+            let from = Standing { state, failures: 2, generation: 1, crashes: 1 };
+            wished(wish, from, Some(&ErrorType::TIMEOUT), true)
+        };
+        for state in State::ALL {
+            assert_eq!(to(Wish::Retry, state).is_some(), state == State::Failed, "{state:?}");
+            assert_eq!(to(Wish::Cancel, state).is_some(), !state.is_final(), "{state:?}");
+            let again = Standing { state: State::Pending, failures: 0, generation: 2, crashes: 0 };
+            assert_eq!(to(Wish::Refetch, state), Some(again), "{state:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::attempt::{ErrorType, Measured};
 use crate::clock::Micros;
-use crate::job::{Next, Standing, State};
+use crate::job::{Next, Standing, State, Wish};
 use crate::limit::{Limit, Spend};
 use crate::minutes::Minutes;
 use crate::request::Request;
@@ -189,6 +189,49 @@ pub struct Look {
     pub stop: bool,
 }
 
+/// What became of jobs that somebody wanted elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Granted {
+    /// Now pending: each costs a request.
+    pub pending: u64,
+    /// Now fetched: only to be processed.
+    pub fetched: u64,
+    /// Now cancelled.
+    pub cancelled: u64,
+    /// Left alone: a run holds them.
+    pub held: u64,
+    /// Left alone: the wish is not for jobs that stand where they do.
+    pub unfit: u64,
+}
+
+impl Granted {
+    /// Jobs that were moved.
+    #[must_use]
+    pub fn moved(&self) -> u64 {
+        self.pending + self.fetched + self.cancelled
+    }
+
+    /// One more job that went there.
+    fn add(&mut self, to: State) {
+        match to {
+            State::Pending => self.pending += 1,
+            State::Fetched => self.fetched += 1,
+            State::Cancelled => self.cancelled += 1,
+            State::Succeeded | State::Failed => {} // no wish leads there
+        }
+    }
+}
+
+impl std::ops::AddAssign for Granted {
+    fn add_assign(&mut self, more: Self) {
+        self.pending += more.pending;
+        self.fetched += more.fetched;
+        self.cancelled += more.cancelled;
+        self.held += more.held;
+        self.unfit += more.unfit;
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunOutcome {
@@ -270,7 +313,7 @@ pub type Counts = BTreeMap<(State, Option<ErrorType>), u64>;
 
 type Done<T> = Result<T, StoreError>;
 
-/// Where jobs, responses, results and permits are kept. About ten verbs; each is one transaction, done whole or not at all.
+/// Where jobs, responses, results and permits are kept. A dozen or so verbs; each is one transaction, done whole or not at all.
 ///
 /// Never drop one of these futures half-way (no `timeout`, no `select!` around one): a transaction would be left open.
 pub trait Store: Send + Sync + 'static {
@@ -359,6 +402,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Notes how the run ended. Leases it still holds are left to the next recovery.
     fn end(&self, run: i64, outcome: RunOutcome, now_us: Micros) -> impl Future<Output = Done<()>> + Send;
+
+    /// Asks a run to stop, as another terminal does; its [`Store::look`] tells it. `false`: it has ended.
+    fn ask_to_stop(&self, run: i64) -> impl Future<Output = Done<bool>> + Send;
+
+    /// Moves those of these jobs that nobody holds where [`crate::job::wished`] says; the rest is left alone and counted.
+    /// Works while a run is going, which takes them up. After a crash all of them are moved or none; asked again, those that
+    /// were moved no longer fit, but for [`Wish::Refetch`].
+    fn grant(&self, wish: Wish, jobs: &[i64], now_us: Micros) -> impl Future<Output = Done<Granted>> + Send;
+
+    /// Drops the stored responses of those of these jobs that are finished, and tells how many. Results stay. After a crash
+    /// all of them are gone or none.
+    fn prune(&self, jobs: &[i64]) -> impl Future<Output = Done<u64>> + Send;
 
     /// The settings of the last run, as JSON; `None` before the first.
     fn settings(&self) -> impl Future<Output = Done<Option<String>>> + Send;

@@ -16,13 +16,36 @@ pub(crate) const RESULTS: &str = "query 'SELECT key, result FROM job_view LIMIT 
 /// A command for this database.
 pub(crate) fn command(verb: &str, db: &Path) -> String {
     let path = visible(&db.display().to_string());
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@".contains(c);
     let default = if verb == "demo" { "haul-demo.db" } else { "haul.db" };
     match path.as_str() {
         path if path == default => format!("haul {verb}"),
-        _ if path.chars().all(plain) => format!("haul --db {path} {verb}"),
-        _ => format!("haul --db '{}' {verb}", path.replace('\'', r"'\''")),
+        path => format!("haul --db {} {verb}", word(path)),
     }
+}
+
+/// The command that was typed, with this flag too.
+pub(crate) fn typed_with(flag: &str) -> String {
+    typed(|_| true) + " " + flag
+}
+
+/// The command that was typed, without this flag.
+pub(crate) fn typed_without(flag: &str) -> String {
+    typed(|word| word != flag)
+}
+
+fn typed(wanted: impl Fn(&str) -> bool) -> String {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let words = words.filter(|word| wanted(word)).map(|text| word(&text));
+    std::iter::once("haul".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// One word, as a shell takes it.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:,@".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

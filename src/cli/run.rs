@@ -155,8 +155,7 @@ impl Remembered {
 
 /// Reads what the database remembers, if it is there.
 pub(crate) async fn remembered(db: &Path) -> anyhow::Result<Remembered> {
-    let read = async { Ok((sqlite::last_settings(db).await?, sqlite::last_template(db).await?)) };
-    let (run, template) = match read.await {
+    let sqlite::Remembered { settings: run, template } = match sqlite::remembered(db).await {
         Ok(found) => found,
         // To be created, or to be complained about by who needs it.
         Err(StoreError::Missing { .. }) => return Ok(Remembered::default()),
@@ -198,7 +197,7 @@ impl Held {
     }
 
     /// Closes the database, which tidies its write-ahead log away, and then lets go of the lock.
-    async fn release(self) -> anyhow::Result<()> {
+    pub(crate) async fn release(self) -> anyhow::Result<()> {
         match Arc::try_unwrap(self.store) {
             Ok(store) => Ok(store.close().await?),
             // A task that was left behind still has it; SQLite tidies up at the next opening.
@@ -233,7 +232,7 @@ pub(crate) async fn drain(
     watch: Watch,
 ) -> anyhow::Result<Exit> {
     let Watch { stop, seen, clock, quiet, demo } = watch;
-    secrets::check_imported(&held.path).await?;
+    secrets::check_imported(&held.store).await?;
     let progress = Arc::new(Progress::start(once.progress, quiet, clock));
     let shown = progress.clone();
     let run = Run {

@@ -1,11 +1,11 @@
 //! Where secrets come from: the environment, and files. Looked up when a request is sent, so that a changed file counts.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use haul::secret::{Lookup, SecretName, literal_credential, literal_credential_in_url};
 use haul::settings::{RequestTemplate, Settings};
+use haul::store::sqlite::SqliteStore;
 use haul::template::Template;
 
 use super::exit::UsageError;
@@ -47,8 +47,8 @@ pub(crate) fn check(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Jobs that wait may have been made by other request flags, which name other secrets.
-pub(crate) async fn check_imported(db: &Path) -> anyhow::Result<()> {
-    for json in haul::store::sqlite::templates(db).await? {
+pub(crate) async fn check_imported(store: &SqliteStore) -> anyhow::Result<()> {
+    for json in store.templates().await? {
         check_template(&serde_json::from_str(&json).context("failed to read the request flags of an import")?)?;
     }
     Ok(())

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Micros;
+use crate::job::Wish;
 use crate::limit::Limit;
 use crate::minutes::Minutes;
 use crate::store::{
-    Chunk, Committed, Counts, Done, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Rerender, Rerendered,
-    RunOutcome, Store, Want, WriteBack,
+    Chunk, Committed, Counts, Done, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Rerender,
+    Rerendered, RunOutcome, Store, Want, WriteBack,
 };
 
 mod imports;
@@ -27,15 +28,6 @@ impl MemoryStore {
     #[must_use]
     pub fn inspect(&self) -> Tables {
         self.with(|tables| tables.clone())
-    }
-
-    /// Asks a run to stop, as another terminal would; [`Store::look`] tells it.
-    pub fn ask_to_stop(&self, run: i64) {
-        self.with(|tables| {
-            if let Some(run) = tables.runs.get_mut(&run) {
-                run.stop = true;
-            }
-        });
     }
 
     /// Does one verb. A verb is one transaction: the lock is held from its first to its last change.
@@ -144,6 +136,18 @@ impl Store for MemoryStore {
     async fn end(&self, run: i64, outcome: RunOutcome, now_us: Micros) -> Done<()> {
         self.with(|tables| tables.end(run, outcome, now_us));
         Ok(())
+    }
+
+    async fn ask_to_stop(&self, run: i64) -> Done<bool> {
+        Ok(self.with(|tables| tables.ask_to_stop(run)))
+    }
+
+    async fn grant(&self, wish: Wish, jobs: &[i64], now_us: Micros) -> Done<Granted> {
+        Ok(self.with(|tables| tables.grant(wish, jobs, now_us)))
+    }
+
+    async fn prune(&self, jobs: &[i64]) -> Done<u64> {
+        Ok(self.with(|tables| tables.prune(jobs)))
     }
 
     async fn settings(&self) -> Done<Option<String>> {

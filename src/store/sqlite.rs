@@ -1,5 +1,6 @@
 //! The store on SQLite: one connection that writes, one constant statement a batch and table, one file a statement.
 
+mod compact;
 pub mod console;
 mod import;
 mod open;
@@ -11,6 +12,7 @@ mod rerender;
 mod sandbox;
 mod templates;
 mod unpack;
+mod wish;
 
 use std::path::Path;
 
@@ -20,10 +22,10 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
-pub use templates::{count_unsent, last_template, templates};
+pub use templates::{Remembered, count_unsent, remembered};
 
 use super::*;
-use crate::job::{self, Event, RetryRules};
+use crate::job::{self, Event, RetryRules, Wish};
 use crate::settings::Durability;
 
 /// Takes the write lock at once: a transaction that begins by reading and turns writer gets SQLITE_BUSY instead of waiting.
@@ -107,22 +109,6 @@ macro_rules! write_tx {
         let done: Inner<_> = work.await;
         done.map_err(failed($doing))
     }};
-}
-
-/// The settings of the last run, read without writing; `None` before the first run.
-///
-/// # Errors
-/// As of [`open_read_only`].
-pub async fn last_settings(path: &Path) -> Result<Option<String>, StoreError> {
-    if probe::look(path).await? == probe::Found::Empty {
-        return Ok(None);
-    }
-    let mut connection = open_read_only(path).await?;
-    let reader = &mut connection;
-    let read = async { rows!(reader, "settings.sql").first().map(|row| row.try_get(0)).transpose() };
-    let settings = read.await.map_err(failed::<sqlx::Error>("read the settings of the last run"));
-    connection.close().await.map_err(failed("close the database"))?;
-    settings
 }
 
 impl Store for SqliteStore {
@@ -251,6 +237,18 @@ impl Store for SqliteStore {
         write_tx!(self, "end the run", |tx| {
             execute!(tx, "end_run.sql", run, now_us, outcome.as_str());
         })
+    }
+
+    async fn ask_to_stop(&self, run: i64) -> Done<bool> {
+        write_tx!(self, "ask the run to stop", |tx| execute!(tx, "ask_to_stop.sql", run).rows_affected() == 1)
+    }
+
+    async fn grant(&self, wish: Wish, jobs: &[i64], now_us: Micros) -> Done<Granted> {
+        write_tx!(self, "move jobs", |tx| wish::grant(&mut tx, wish, jobs, now_us).await?)
+    }
+
+    async fn prune(&self, jobs: &[i64]) -> Done<u64> {
+        write_tx!(self, "drop stored responses", |tx| execute!(tx, "prune.sql", pack::array(&jobs)).rows_affected())
     }
 
     async fn settings(&self) -> Done<Option<String>> {

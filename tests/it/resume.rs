@@ -3,6 +3,7 @@
 //! Every test runs the real program on a real database against the server that logs what arrives.
 
 pub(crate) mod bench;
+mod changes;
 mod ends;
 mod imports;
 mod kills;
@@ -11,4 +12,5 @@ mod paused;
 mod poison;
 mod retries;
 mod signals;
+mod steered;
 mod watched;

@@ -38,7 +38,7 @@ const EXCEPTIONS: [(&str, &str, &str); 14] = [
 ];
 
 /// How jobs are found, where it matters which way.
-const WAYS: [(&str, &[&str]); 18] = [
+const WAYS: [(&str, &[&str]); 20] = [
     (
         "claim.sql",
         &[
@@ -57,6 +57,8 @@ const WAYS: [(&str, &[&str]); 18] = [
     ("lease.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("release.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("accuse.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("standings.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("prune.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("import_requests.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("unsent.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("count_unsent.sql", &["SEARCH jobs USING INDEX jobs_ready (state=?)"]),

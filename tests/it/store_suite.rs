@@ -27,6 +27,7 @@ mod recover;
 mod release;
 pub(crate) mod scene;
 mod sqlite_rows;
+mod wishes;
 
 /// A store under test: the store itself, what lies in it, and a death of its process.
 pub(crate) trait Inspect: Send + Sync + 'static {
@@ -236,6 +237,19 @@ macro_rules! store_suite {
                 a_body_of_nothing_comes_back_as_nothing,
                 requests_come_back_as_they_were,
                 keys_may_be_any_text,
+            ],
+            wishes: [
+                a_retry_goes_back_to_the_stage_that_failed,
+                without_its_response_a_job_is_requested_again,
+                only_failed_jobs_are_retried,
+                a_refetch_requests_any_job_again_in_a_new_generation,
+                a_job_that_a_run_holds_is_left_alone_by_every_wish,
+                a_cancelled_job_is_finished_without_a_failure_and_can_come_back,
+                a_job_named_twice_is_moved_once_and_an_unknown_one_is_nothing,
+                what_was_moved_is_moved_after_a_crash_too,
+                a_retried_job_whose_old_lease_comes_back_is_not_disturbed,
+                responses_are_dropped_of_finished_jobs_alone,
+                a_stop_that_was_asked_for_is_seen_until_the_run_ends,
             ],
             random: [
                 any_sequence_of_verbs_leaves_what_the_store_in_memory_holds,

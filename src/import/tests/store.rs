@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex};
 use super::{compile, with_url};
 use crate::clock::{Clock, Micros};
 use crate::import::{CHUNK_ROWS, Duplicates, ImportError, Input, Options, Progress, Source, Summary, import};
+use crate::job::Wish;
 use crate::limit::Limit;
 use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::settings::RequestTemplate;
 use crate::store::{
-    Chunk, Committed, Counts, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Rerender, Rerendered, RunOutcome,
-    Store, StoreError, Want, WriteBack,
+    Chunk, Committed, Counts, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Rerender, Rerendered,
+    RunOutcome, Store, StoreError, Want, WriteBack,
 };
 use crate::template::Template;
 
@@ -116,6 +117,18 @@ impl Store for Kept {
     }
 
     async fn end(&self, _: i64, _: RunOutcome, _: Micros) -> Done<()> {
+        unreachable!()
+    }
+
+    async fn ask_to_stop(&self, _: i64) -> Done<bool> {
+        unreachable!()
+    }
+
+    async fn grant(&self, _: Wish, _: &[i64], _: Micros) -> Done<Granted> {
+        unreachable!()
+    }
+
+    async fn prune(&self, _: &[i64]) -> Done<u64> {
         unreachable!()
     }
 

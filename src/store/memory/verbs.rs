@@ -1,15 +1,16 @@
 //! The verbs, each a plain function over the tables.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::attempt::{ErrorType, Measured};
 use crate::backoff::Backoff;
 use crate::clock::{Micros, SECOND_US};
-use crate::job::{Event, RetryRules, State, next};
+use crate::job::{Event, Next, RetryRules, State, Wish, next, wished};
 use crate::limit::{Limit, Spend};
 use crate::minutes::Minutes;
-use crate::store::{Committed, Lease, Look, NewRun, Recovered, RunOutcome, Want, WriteBack};
+use crate::store::{Committed, Granted, Lease, Look, NewRun, Recovered, RunOutcome, Want, WriteBack};
 
 use super::tables::{Attempt, Job, KeptLimit, Run, Tables, next_id};
 
@@ -212,6 +213,35 @@ impl Tables {
         if let Some(run) = self.runs.get_mut(&run).filter(|run| run.ended.is_none()) {
             run.ended = Some((now_us, outcome.as_str()));
         }
+    }
+
+    pub(super) fn ask_to_stop(&mut self, run: i64) -> bool {
+        let run = self.runs.get_mut(&run).filter(|run| run.ended.is_none());
+        run.map(|run| run.stop = true).is_some()
+    }
+
+    pub(super) fn grant(&mut self, wish: Wish, jobs: &[i64], now_us: Micros) -> Granted {
+        let mut granted = Granted::default();
+        for id in jobs.iter().copied().collect::<BTreeSet<_>>() {
+            let Some(job) = self.jobs.get(&id) else { continue };
+            let error_type = job.error.as_ref().map(|(error_type, _)| error_type);
+            match wished(wish, job.standing, error_type, self.responses.contains_key(&id)) {
+                _ if job.run.is_some() => granted.held += 1,
+                None => granted.unfit += 1,
+                Some(standing) => {
+                    granted.add(standing.state);
+                    let to = Next { standing, ..Next::default() };
+                    self.change_job(id, |job| job.go(&to, now_us));
+                }
+            }
+        }
+        granted
+    }
+
+    pub(super) fn prune(&mut self, jobs: &[i64]) -> u64 {
+        let finished = |id: &&i64| self.jobs.get(id).is_some_and(|job| job.standing.state.is_final());
+        let finished: Vec<i64> = jobs.iter().filter(finished).copied().collect();
+        finished.iter().filter(|id| self.responses.remove(id).is_some()).count() as u64
     }
 
     pub(super) fn settings(&self) -> Option<String> {

@@ -1,5 +1,7 @@
 //! SQL that somebody typed, over a database that it cannot change.
 
+mod kinds;
+
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -13,6 +15,8 @@ use super::failed;
 use super::params::{self, Bound};
 use super::probe::{open_read_only, primary_code};
 use super::sandbox::{self, Budget, Refusal};
+pub use kinds::Kind;
+
 use crate::near::nearest;
 use crate::store::StoreError;
 
@@ -291,10 +295,17 @@ pub fn select_where(columns: &str, condition: &str) -> Result<String, QueryError
     Ok(format!("SELECT {columns} FROM job_view WHERE (\n{condition}\n) ORDER BY id"))
 }
 
-/// Outside of quoted text and names.
+/// Outside of quoted text, names and comments.
 fn leaves_its_parenthesis(condition: &str) -> bool {
-    let (mut depth, mut quote) = (0_i32, None);
-    for c in condition.chars() {
+    let (mut depth, mut quote, mut rest) = (0_i32, None, condition);
+    while let Some(c) = rest.chars().next() {
+        if quote.is_none()
+            && let Some(after) = after_comment(rest)
+        {
+            rest = after;
+            continue;
+        }
+        rest = &rest[c.len_utf8()..];
         match (quote, c) {
             (Some(open), _) if c == open => quote = None,
             (Some(_), _) => {}
@@ -309,6 +320,16 @@ fn leaves_its_parenthesis(condition: &str) -> bool {
         }
     }
     false
+}
+
+/// What follows the comment that a text begins with; `None` where it begins with none. A comment without an end takes all.
+fn after_comment(text: &str) -> Option<&str> {
+    let end = match text.get(..2)? {
+        "--" => "\n",
+        "/*" => "*/",
+        _ => return None,
+    };
+    Some(text[2..].split_once(end).map_or("", |(_, after)| after))
 }
 
 /// A number that stands for a name that was given.

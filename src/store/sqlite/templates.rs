@@ -5,32 +5,56 @@ use std::path::Path;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row, query, query_scalar};
 
-use super::{failed, open_read_only, probe};
+use super::{SqliteStore, failed, open_read_only, probe};
 use crate::store::StoreError;
 
 /// The first version of the schema that remembers templates.
 const SINCE: i64 = 3;
 
-/// How the newest import made its requests, as JSON, if it began after the last run.
-///
-/// # Errors
-/// As of [`open_read_only`].
-pub async fn last_template(path: &Path) -> Result<Option<String>, StoreError> {
-    let Some(mut connection) = reader(path).await? else { return Ok(None) };
-    let template = newest(&mut connection).await.map_err(failed("read the template of the last import"));
-    connection.close().await.map_err(failed("close the database"))?;
-    template
+/// What a database remembers for the next run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Remembered {
+    /// The settings of the last run, as JSON; `None` before the first.
+    pub settings: Option<String>,
+    /// How the newest import made its requests, as JSON, if it began after that run.
+    pub template: Option<String>,
 }
 
-/// All the ways in which imports made requests, as JSON; few, as each is a decision of somebody's.
+/// Reads what a database remembers, without writing.
 ///
 /// # Errors
 /// As of [`open_read_only`].
-pub async fn templates(path: &Path) -> Result<Vec<String>, StoreError> {
-    let Some(mut connection) = reader(path).await? else { return Ok(Vec::new()) };
-    let all = query_scalar(include_str!("templates.sql")).fetch_all(&mut connection).await;
+pub async fn remembered(path: &Path) -> Result<Remembered, StoreError> {
+    let probe::Found::Ours { version } = look(path).await? else { return Ok(Remembered::default()) };
+    let mut connection = open_read_only(path).await?;
+    let read = async {
+        let settings = query_scalar(include_str!("settings.sql")).fetch_optional(&mut connection).await?;
+        let template = if version >= SINCE { newest(&mut connection).await? } else { None };
+        Ok(Remembered { settings, template })
+    };
+    let read = read.await.map_err(failed::<sqlx::Error>("read what the last run was told"));
     connection.close().await.map_err(failed("close the database"))?;
-    all.map_err(failed("read the templates of the imports"))
+    read
+}
+
+/// What is there; an error where there is nothing.
+async fn look(path: &Path) -> Result<probe::Found, StoreError> {
+    match probe::look(path).await? {
+        probe::Found::Absent => Err(StoreError::Missing { path: path.display().to_string() }),
+        found => Ok(found),
+    }
+}
+
+impl SqliteStore {
+    /// All the ways in which imports made requests, as JSON; few, as each is a decision of somebody's.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn templates(&self) -> Result<Vec<String>, StoreError> {
+        let connection = &mut self.writer().await.connection;
+        let all = query_scalar(include_str!("templates.sql")).fetch_all(connection).await;
+        all.map_err(failed("read the templates of the imports"))
+    }
 }
 
 /// How many jobs were never sent, and how many there are. Takes longer the more wait to be sent.
@@ -51,14 +75,6 @@ pub async fn count_unsent(path: &Path) -> Result<(u64, u64), StoreError> {
     let counted = counted.await.map_err(failed::<sqlx::Error>("count the jobs that were not sent"));
     connection.close().await.map_err(failed("close the database"))?;
     counted
-}
-
-/// `None`: there is nothing yet, or it was made before templates were remembered.
-async fn reader(path: &Path) -> Result<Option<SqliteConnection>, StoreError> {
-    match probe::look(path).await? {
-        probe::Found::Ours { version } if version >= SINCE => Ok(Some(open_read_only(path).await?)),
-        _ => Ok(None),
-    }
 }
 
 pub(super) async fn newest(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {

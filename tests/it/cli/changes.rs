@@ -277,3 +277,19 @@ fn secrets_of_every_import_are_looked_for_before_the_first_request() {
     folder.haul(&call).env("SECOND", "2").exits(0);
     assert_eq!(server.total(), 1);
 }
+
+// Seen failing without the lock.
+#[test]
+fn what_takes_the_database_for_long_waits_for_no_run() {
+    let folder = Folder::with("a.csv", "id\n1\n");
+    folder.haul(&import("a.csv", &["--url", URL])).exits(0);
+    let before = urls(&folder);
+    let _run = haul::lock::RunLock::take(&folder.path("haul.db"), "pid 7 on here").expect("free");
+    for flags in [&["--url", NEW_URL, "--on-change", "rerender"][..], &["--strict"]] {
+        folder.haul(&import("a.csv", flags)).exits(6).err_is(
+            "error: another run holds [..]haul.db.lock: pid 7 on here; wait for it to end, or stop it there (Ctrl-C)\n",
+        );
+    }
+    assert_eq!(urls(&folder), before);
+    folder.haul(&import("a.csv", &["--url", NEW_URL, "--on-change", "add"])).exits(0);
+}

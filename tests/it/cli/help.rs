@@ -2,12 +2,16 @@
 
 use super::folder::Folder;
 
-const VERBS: [(&str, &str); 6] = [
+const VERBS: [(&str, &str); 10] = [
     ("run", "Import what is given, if anything, then drain until nothing is left to do"),
     ("resume", "Go on where the last run stopped, as it did"),
     ("import", "Only import: rows become jobs, none is sent"),
     ("status", "Show where things stand: jobs, rate, time left, failures, latencies"),
     ("query", "Ask the database anything, in SQL; nothing can be changed"),
+    ("retry", "Send failed jobs back to the stage that failed; what failed in processing costs no request"),
+    ("cancel", "Take jobs out that should not be sent; neither done nor failed"),
+    ("stop", "Stop the run that is going, from another terminal: what is in flight lands, the rest waits"),
+    ("prune", "Drop stored responses of finished jobs, and give the space back; results stay"),
     ("demo", "See it work: a rate-limited API on loopback"),
 ];
 
@@ -61,6 +65,6 @@ fn every_verb_in_an_example_exists() {
 fn no_verb_and_a_wrong_one_are_wrong_usage() {
     let folder = Folder::new();
     folder.haul::<&str>(&[]).exits(2).err_has("Usage: haul [OPTIONS] <COMMAND>");
-    folder.haul(&["qery"]).exits(2).err_has("a similar subcommand exists: 'query'");
+    folder.haul(&["statu"]).exits(2).err_has("a similar subcommand exists: 'status'");
     assert!(folder.names().is_empty());
 }

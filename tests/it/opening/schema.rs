@@ -22,7 +22,7 @@ const GROUND: &str = "
     INSERT INTO counts (state, n) VALUES ('pending', 1);";
 
 /// What must not be: a sentence, and a statement that would make it true.
-const FORBIDDEN: [(&str, &str); 42] = [
+const FORBIDDEN: [(&str, &str); 43] = [
     ("a state of another name", "UPDATE jobs SET state = 'running' WHERE id = 1"),
     ("a job without a key", "UPDATE jobs SET key = '' WHERE id = 1"),
     ("two jobs of one key", "UPDATE jobs SET key = 'fetched' WHERE id = 1"),
@@ -58,6 +58,7 @@ const FORBIDDEN: [(&str, &str); 42] = [
     ),
     ("more rows counted than read", "UPDATE imports SET added = 1"),
     ("a rejected row before the first", "INSERT INTO rejected (import_id, line, reason, text) VALUES (1, 0, '', '')"),
+    ("a template that is no JSON", "UPDATE imports SET template = 'url'"),
     ("settings that are no JSON", "UPDATE runs SET settings = 'rate=20'"),
     ("a minute that is no JSON", "UPDATE runs SET minute_before = 'all'"),
     ("an order that nobody knows", "UPDATE runs SET control = 'dance'"),

@@ -2,7 +2,7 @@
 
 use haul::attempt::{ErrorType, Failure, Verdict};
 use haul::clock::SECOND_US;
-use haul::job::{Event, State};
+use haul::job::{Event, State, Wish};
 use haul::limit::Limit;
 use haul::store::memory::MemoryStore;
 use haul::store::{Chunk, Lease, OnConflict, RunOutcome, Store, WriteBack};
@@ -26,6 +26,9 @@ enum Verb {
     Accuse { run: i64, job: i64, attempt: u32 },
     Pause { limit: usize, us: i64, jitter_us: i64 },
     Look { beat: bool },
+    Grant { wish: Wish, jobs: Vec<i64> },
+    Prune { jobs: Vec<i64> },
+    AskToStop { run: i64 },
     End(RunOutcome),
     Crash { limits: Vec<Limit> },
     Wait(i64),
@@ -96,8 +99,19 @@ fn choose(random: &mut Random, at: &Scene<MemoryStore>, held: &mut Vec<(i64, Lea
         }
         93..95 => Verb::Look { beat: random.percent(50) },
         95..96 => Verb::Wait(random.below(3_600) as i64 * SECOND_US),
+        96..98 => {
+            let wish = [Wish::Retry, Wish::Retry, Wish::Refetch, Wish::Cancel][random.below(4)];
+            Verb::Grant { wish, jobs: any_jobs(random) }
+        }
+        98..99 if random.percent(80) => Verb::Prune { jobs: any_jobs(random) },
+        98..99 => Verb::AskToStop { run },
         _ => Verb::Wait(random.below(3_000_000) as i64),
     }
+}
+
+/// Ids that may be those of jobs, some of them twice.
+fn any_jobs(random: &mut Random) -> Vec<i64> {
+    (0..random.below(30)).map(|_| random.below(80) as i64).collect()
 }
 
 fn write_back(random: &mut Random, at: &Scene<MemoryStore>, lease: &Lease) -> WriteBack {
@@ -151,6 +165,9 @@ async fn play<T: Inspect>(at: &mut Scene<T>, verb: &Verb) -> (String, Vec<Lease>
             let now_us = at.now_us;
             format!("{:?}", at.store().look(at.run, beat.then_some(now_us)).await)
         }
+        Verb::Grant { wish, jobs } => format!("{:?}", at.store().grant(wish, &jobs, at.now_us).await),
+        Verb::Prune { jobs } => format!("{:?}", at.store().prune(&jobs).await),
+        Verb::AskToStop { run } => format!("{:?}", at.store().ask_to_stop(run).await),
         Verb::End(outcome) => format!("{:?}", at.store().end(at.run, outcome, at.now_us).await),
         Verb::Crash { limits } => {
             at.stored.die().await;

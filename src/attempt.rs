@@ -33,6 +33,8 @@ impl ErrorType {
     pub const PROCESS_ERROR: Self = Self(Cow::Borrowed("process_error"));
     /// The processor panicked.
     pub const PROCESS_PANIC: Self = Self(Cow::Borrowed("process_panic"));
+    /// The body of a success met the rule that makes it a failure.
+    pub const FAIL_IF: Self = Self(Cow::Borrowed("fail_if"));
     /// The process died three times while it worked on this job alone.
     pub const POISON: Self = Self(Cow::Borrowed("poison"));
     /// The job was leased when its run died: its request may or may not have reached the server.

@@ -7,6 +7,7 @@ mod confirm;
 mod demo;
 pub(crate) mod environment;
 mod exit;
+mod export;
 mod flags;
 mod import;
 pub(crate) mod log;
@@ -14,9 +15,11 @@ mod next;
 mod progress;
 mod prune;
 mod query;
+mod rejected;
 mod retry;
 mod run;
 mod secrets;
+mod show;
 mod signals;
 mod status;
 mod stop;
@@ -61,11 +64,13 @@ enum Verb {
     Resume(run::ResumeArgs),
     Import(import::ImportArgs),
     Status(status::StatusArgs),
+    Show(show::ShowArgs),
     Query(query::QueryArgs),
     Retry(retry::RetryArgs),
     Cancel(cancel::CancelArgs),
     Stop(stop::StopArgs),
     Prune(prune::PruneArgs),
+    Export(Box<export::ExportArgs>),
     Demo(demo::DemoArgs),
 }
 
@@ -77,11 +82,13 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Resume(args) => run::resume(args, &db, cli.quiet).await,
         Verb::Import(args) => import::run(args, &db, cli.quiet).await,
         Verb::Status(args) => status::run(args, &db).await,
+        Verb::Show(args) => show::run(args, &db).await,
         Verb::Query(args) => query::run(args, &db).await,
         Verb::Retry(args) => retry::run(args, &db).await,
         Verb::Cancel(args) => cancel::run(args, &db).await,
         Verb::Stop(args) => stop::run(args, &db).await,
         Verb::Prune(args) => prune::run(args, &db).await,
+        Verb::Export(args) => export::run(*args, &db, cli.quiet).await,
         Verb::Demo(args) => {
             // Only a database that was named on the command line: HAUL_DB is that of real work.
             let named = cli.db.filter(|db| std::env::var_os("HAUL_DB").is_none_or(|set| set != db.as_os_str()));

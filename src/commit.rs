@@ -7,9 +7,11 @@ use tokio::sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, oneshot};
 
 use crate::attempt::Measured;
 use crate::clock::Micros;
+use crate::hope::Hope;
 use crate::job::{self, Event, RetryRules, Standing};
 use crate::minutes::Minutes;
 use crate::progress::{OnEvent, RunEvent, Tally};
+use crate::reason::Reason;
 use crate::response::Response;
 use crate::store::{Committed, Lease, Output, Store, StoreError, Want, WriteBack};
 
@@ -47,6 +49,8 @@ pub enum Outcome {
         /// Its place.
         slot: Slot,
     },
+    /// No outcome of its own, but an end of all hope, told by a response on its way.
+    Hopeless(Reason),
 }
 
 /// What is to be written of a lease.
@@ -82,6 +86,8 @@ pub struct Committer<S> {
     pub on_event: Arc<OnEvent>,
     /// What was done so far.
     pub tally: Tally,
+    /// Whether there is any point in going on.
+    pub hope: Hope,
 }
 
 /// What to claim in the same transaction.
@@ -105,16 +111,25 @@ struct Batch {
     slots: Vec<Slot>,
 }
 
+impl Batch {
+    /// Tells what the write at this place says about the outcomes to come.
+    fn tell(&self, hope: &mut Hope, at: usize, event: &Event) {
+        let WriteBack { next, measured, .. } = &self.writes[at];
+        hope.add(event, next.standing.state, measured.status_code);
+    }
+}
+
 impl Outcome {
     /// It gives its place back once it is durable.
     #[must_use]
     pub fn frees(&self) -> bool {
-        !matches!(self, Self::Fetched(..))
+        matches!(self, Self::Ended(..) | Self::Unsent { .. })
     }
 }
 
 impl<S: Store> Committer<S> {
-    /// Makes these outcomes durable, then frees their places; and claims, where told to, in the same transaction.
+    /// Makes these outcomes durable, then frees their places; and claims, where told to, in the same transaction, unless these
+    /// outcomes end all hope.
     ///
     /// # Errors
     /// Where the store fails. The jobs of that batch stay leased, and go on at the next run.
@@ -125,6 +140,9 @@ impl<S: Store> Committer<S> {
         now_us: Micros,
     ) -> Result<Vec<Lease>, StoreError> {
         let batch = self.batch(received.drain(..), now_us);
+        let mut foreseen = self.hope.clone();
+        batch.ended.iter().for_each(|(at, event)| batch.tell(&mut foreseen, *at, event));
+        let claim = claim.filter(|_| foreseen.lost().is_none());
         if !batch.unsent.is_empty() {
             self.store.release(self.run, &batch.unsent, &batch.permits).await?;
             self.tally.released += batch.unsent.len() as u64;
@@ -143,6 +161,7 @@ impl<S: Store> Committer<S> {
         self.tally.stale += committed.stale.len() as u64;
         for (at, event) in batch.ended.iter().filter(|(at, _)| !committed.stale.contains(at)) {
             self.tally.add(event, &writes[*at].next, &writes[*at].measured);
+            batch.tell(&mut self.hope, *at, event);
         }
         for told in batch.stored {
             // Who asked may have left with the run.
@@ -156,7 +175,7 @@ impl<S: Store> Committer<S> {
     }
 
     /// A response and a result of the same claim are written once, straight to the final state.
-    fn batch(&self, outcomes: impl Iterator<Item = Outcome>, now_us: Micros) -> Batch {
+    fn batch(&mut self, outcomes: impl Iterator<Item = Outcome>, now_us: Micros) -> Batch {
         let mut batch = Batch::default();
         let mut fetched = HashMap::new();
         for outcome in outcomes {
@@ -191,6 +210,7 @@ impl<S: Store> Committer<S> {
                     batch.permits.extend(permit_us);
                     batch.slots.push(slot);
                 }
+                Outcome::Hopeless(reason) => self.hope.give_up(reason),
             }
         }
         batch

@@ -2,6 +2,7 @@
 
 mod connection;
 mod failure;
+mod secret_header;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::secret::{Lookup, resolve};
 use crate::settings::Settings;
 
 pub use connection::Opened;
+pub use secret_header::SecretHeader;
 
 /// Bytes of bodies in memory between fetch and commit, at most (beside what [`Budget::share`] allows each job).
 const BUDGET_BYTES: usize = 64 << 20;
@@ -30,6 +32,7 @@ pub struct Fetcher {
     client: reqwest::Client,
     settings: Arc<Settings>,
     secrets: Arc<Lookup>,
+    secret_headers: Arc<[SecretHeader]>,
     budget: Budget,
     clock: Clock,
 }
@@ -68,7 +71,13 @@ impl Fetcher {
             .connector_layer(connection::Watch)
             .build()?;
         let budget = Budget::new(BUDGET_BYTES, settings.concurrency);
-        Ok(Self { client, settings, secrets, budget, clock })
+        Ok(Self { client, settings, secrets, secret_headers: Arc::new([]), budget, clock })
+    }
+
+    /// Every request is sent with these headers too; one of the same name that a request has gives way.
+    #[must_use]
+    pub fn with_secret_headers(self, headers: Vec<SecretHeader>) -> Self {
+        Self { secret_headers: headers.into(), ..self }
     }
 
     /// Sends the request and reads its answer. `opened` learns at once that a connection had to be opened for it, and
@@ -133,6 +142,8 @@ impl Fetcher {
                 built.headers_mut().append(name.clone(), value);
             }
         }
+        let put = secret_header::put(&self.secret_headers, built.headers_mut());
+        put.map_err(|why| Failure::new(ErrorType::REQUEST, Verdict::Permanent, why))?;
         if let Some(key) = idempotency_key.filter(|_| !built.headers().contains_key("idempotency-key")) {
             let value = HeaderValue::from_str(key).map_err(|e| wrong("key", &e))?;
             built.headers_mut().insert("idempotency-key", value);

@@ -3,31 +3,43 @@
 //! Reading and rendering run on a thread of their own, a chunk ahead of the store. A chunk is durable whole or not at all,
 //! and importing the same input again adds what is missing, so an import may end at any moment.
 
+mod built;
 mod csv;
+mod encoding;
 mod input;
 mod jobs;
+mod json;
+mod jsonl;
 mod lines;
+mod packed;
 mod records;
+mod repeat;
 mod rerender;
+mod stream;
 mod strict;
 #[cfg(test)]
 mod tests;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+pub use self::built::Added;
+pub(crate) use self::built::import_built;
+pub use self::encoding::Encoding;
 pub use self::input::{Format, Input, Options, Source};
-use self::jobs::Jobs;
+use self::jobs::{Ended, Jobs};
 pub use self::rerender::judge;
 pub use self::strict::{Strict, import_strictly};
 use crate::clock::Clock;
+pub use crate::store::OnConflict;
 use crate::store::{Chunk, Imported, NewJob, Reject, Store, StoreError};
-use crate::template::Template;
+use crate::template::{Raw, Template};
 
 /// Rows of a chunk, at most.
 const CHUNK_ROWS: usize = 5_000;
@@ -79,6 +91,18 @@ pub enum ImportError {
         #[source]
         source: io::Error,
     },
+    /// Equal requests that may do harm can no longer be told from different ones.
+    #[error(
+        "the input {name} has too many different requests to see which are equal, and to send one twice may do harm; {so_far} \
+         is imported. Say --merge-duplicates to go on (equal ones are one job), or begin a new database with a --key that \
+         tells the jobs apart"
+    )]
+    TooManyDifferent {
+        /// The path, as given.
+        name: String,
+        /// What was imported before that was seen.
+        so_far: &'static str,
+    },
     /// The thread that reads died.
     #[error("the reader of the input {name} broke down; this is a bug of haul")]
     Reader {
@@ -97,6 +121,8 @@ pub(crate) struct Row {
     pub(crate) line: u64,
     /// Its columns.
     pub(crate) values: Map<String, Value>,
+    /// What a line of JSON has beside them.
+    pub(crate) raw: Option<Box<Raw>>,
 }
 
 /// An input in one of the formats. Holds one row at a time.
@@ -107,8 +133,10 @@ pub(crate) trait Rows: Send {
     /// The last row as it stood in the input.
     fn text(&self) -> &[u8];
 
-    /// Bytes of the input read so far.
-    fn bytes_read(&self) -> u64;
+    /// Its columns in their order, where all rows have the same.
+    fn columns(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// What becomes of equal requests of one input. Those that are given keys are told apart by them.
@@ -126,6 +154,8 @@ pub enum Duplicates {
 /// How far an import has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
+    /// The import, as the store knows it.
+    pub import: i64,
     /// Rows whose chunk is durable.
     pub rows: u64,
     /// Jobs that were new.
@@ -147,7 +177,7 @@ pub struct Summary {
     pub known: u64,
     /// Rows whose job was there before, not sent yet, and says now what they say.
     pub updated: u64,
-    /// Rows that joined the job of an earlier row, whose request is the same. Counted up to a million different requests.
+    /// Rows that joined the job of an earlier row, whose request is the same. Counted up to 900,000 different requests.
     pub joined: u64,
     /// Rows that made no job. They are in the table `rejected`.
     pub rejected: u64,
@@ -210,11 +240,12 @@ pub async fn import<S: Store>(
         let done = store.import(import, &batch.chunk, clock.now_us()).await?;
         let bytes = batch.about.bytes_read;
         summary.add(batch.about, done);
-        on_progress(Progress { rows: summary.rows, added: summary.added, bytes, bytes_total });
+        on_progress(Progress { import, rows: summary.rows, added: summary.added, bytes, bytes_total });
     }
     match reader.await {
         Ok(Ok(())) => Ok(summary),
-        Ok(Err(source)) => Err(ImportError::Read { name, source }),
+        Ok(Err(Ended::Broken(source))) => Err(ImportError::Read { name, source }),
+        Ok(Err(Ended::TooMany)) => Err(ImportError::TooManyDifferent { name, so_far: "what was read before" }),
         Err(_) => Err(ImportError::Reader { name }),
     }
 }
@@ -223,22 +254,22 @@ pub async fn import<S: Store>(
 struct Reading {
     name: String,
     batches: mpsc::Receiver<Batch>,
-    reader: JoinHandle<io::Result<()>>,
+    reader: JoinHandle<Result<(), Ended>>,
     bytes_total: Option<u64>,
 }
 
 impl Reading {
     fn start(input: Input, template: Arc<Template>) -> Self {
-        let Input { name, rows, duplicates, on_conflict, bytes_total } = input;
+        let Input { name, rows, duplicates, on_conflict, bytes_total, bytes_read } = input;
         let (sender, batches) = mpsc::channel(CHUNKS_AHEAD);
         let jobs = Jobs::new(rows, template, duplicates, on_conflict);
-        let reader = tokio::task::spawn_blocking(move || read(jobs, &sender));
+        let reader = tokio::task::spawn_blocking(move || read(jobs, &bytes_read, &sender));
         Self { name, batches, reader, bytes_total }
     }
 }
 
 /// Reads to the end, or until nobody listens any more.
-fn read(mut jobs: Jobs, sender: &mpsc::Sender<Batch>) -> io::Result<()> {
+fn read(mut jobs: Jobs, bytes_read: &AtomicU64, sender: &mpsc::Sender<Batch>) -> Result<(), Ended> {
     let mut batch = Batch::default();
     let (mut joined, mut refused) = (0, 0);
     let mut end = None;
@@ -255,7 +286,7 @@ fn read(mut jobs: Jobs, sender: &mpsc::Sender<Batch>) -> io::Result<()> {
                 rows: batch.rows() as u64,
                 joined: jobs.joined - joined,
                 refused: jobs.refused - refused,
-                bytes_read: jobs.bytes_read(),
+                bytes_read: bytes_read.load(Ordering::Relaxed),
                 examples: batch.chunk.rejects.iter().take(EXAMPLES).cloned().collect(),
             };
             (joined, refused) = (jobs.joined, jobs.refused);
@@ -270,7 +301,8 @@ fn read(mut jobs: Jobs, sender: &mpsc::Sender<Batch>) -> io::Result<()> {
 impl Batch {
     fn push(&mut self, job: NewJob) {
         let request = &job.request;
-        let row: usize = request.row.iter().map(|(name, value)| name.len() + text_length(value)).sum();
+        let lengths = |map: &Map<String, Value>| -> usize { map.iter().map(|(n, v)| n.len() + text_length(v)).sum() };
+        let row = lengths(&request.row) + lengths(&request.headers);
         self.bytes += job.key.len() + request.url.len() + request.body.as_ref().map_or(0, |body| body.len()) + row;
         self.chunk.jobs.push(job);
     }
@@ -311,5 +343,51 @@ impl Summary {
     fn show(&mut self, rejects: Vec<Reject>) {
         let free = EXAMPLES.saturating_sub(self.examples.len());
         self.examples.extend(rejects.into_iter().take(free));
+    }
+}
+
+/// A row of an input, and the job that an import makes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keyed {
+    /// Its columns; `None` where it could not be read.
+    pub row: Option<Map<String, Value>>,
+    /// Its job, or why there is none.
+    pub job: Result<NewJob, Reject>,
+}
+
+/// The rows of an input with their jobs, as an import sees them; nothing is stored. Holds one row at a time.
+pub struct Keys(Jobs);
+
+/// Reads an input again, to find out which row is which job.
+#[must_use]
+pub fn keys(input: Input, template: Arc<Template>) -> Keys {
+    Keys(Jobs::new(input.rows, template, input.duplicates, input.on_conflict))
+}
+
+impl Keys {
+    /// The columns of the input in their order, where all rows have the same; else none.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        self.0.rows.columns()
+    }
+}
+
+impl Iterator for Keys {
+    type Item = io::Result<Keyed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.0.rows.next().transpose()?;
+        Some(row.and_then(|row| match row {
+            Err(reject) => Ok(Keyed { row: None, job: Err(reject) }),
+            Ok(row) => {
+                let values = row.values.clone();
+                let job = self.0.job(row).map_err(|ended| match ended {
+                    Ended::Broken(error) => error,
+                    Ended::TooMany => io::Error::other("there are too many different requests to tell which are equal"),
+                })?;
+                let row = job.as_ref().map_or(values, |job| job.request.row.clone());
+                Ok(Keyed { row: Some(row), job })
+            }
+        }))
     }
 }

@@ -1,8 +1,12 @@
-//! A job: its states, and the one function that knows every legal move between them.
+//! A job: what it says, its states, and the one function that knows every legal move between them.
+
+mod asked;
 
 use crate::attempt::{ErrorType, Failure, Verdict};
 use crate::backoff::{Backoff, chance};
 use crate::clock::Micros;
+
+pub use asked::Job;
 
 /// What is durably known of a job.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

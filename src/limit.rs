@@ -71,6 +71,22 @@ impl FromStr for Limit {
     }
 }
 
+impl TryFrom<&str> for Limit {
+    type Error = RateError;
+
+    fn try_from(text: &str) -> Result<Self, RateError> {
+        text.parse()
+    }
+}
+
+impl TryFrom<String> for Limit {
+    type Error = RateError;
+
+    fn try_from(text: String) -> Result<Self, RateError> {
+        text.parse()
+    }
+}
+
 /// Permits and window of a rate, or what is wrong with it.
 fn parts(rate: &str) -> Result<(u32, Micros), &'static str> {
     if rate.is_empty() {

@@ -12,15 +12,17 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use crate::claim::{self, Plan, Situation};
 use crate::clock::{Clock, Micros, SECOND_US, micros};
 use crate::commit::{self, Claim, Committer, Outcome, Slot};
-use crate::fetch::Fetcher;
+use crate::fetch::{Fetcher, SecretHeader};
+use crate::hope::{Hope, MaxFailures};
 use crate::job::{RetryRules, State};
 use crate::pace::{Dispenser, Pacer, void_after};
-use crate::process::{Pool, Work};
+use crate::process::{Pool, Rule, Work};
 use crate::progress::{OnEvent, RunEvent, Tally};
+use crate::reason::Reason;
 use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError};
+use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, Want};
 use journey::Context;
 
 /// The database is looked at this often for what other processes did.
@@ -37,10 +39,18 @@ pub struct Run {
     pub work: Work,
     /// Gives the values of secrets that requests name.
     pub secrets: Arc<Lookup>,
+    /// Headers of every request whose values are asked for at each send.
+    pub secret_headers: Vec<SecretHeader>,
     /// Begins at most so many jobs.
     pub limit: Option<u64>,
     /// Claims nothing after this long.
     pub lasts: Option<Duration>,
+    /// Sends at most so many requests, retries included.
+    pub max_requests: Option<u64>,
+    /// Stops where so many jobs failed for good; `None`: where all of the first [`crate::hope::ENOUGH`] did.
+    pub max_failures: Option<MaxFailures>,
+    /// Stops where a response that it receives meets this, whatever its status.
+    pub stop_if: Option<Rule>,
     /// Who may end it.
     pub stop: Stop,
     /// Whom it tells.
@@ -58,6 +68,8 @@ pub struct Summary {
     pub run: i64,
     /// How it ended.
     pub outcome: RunOutcome,
+    /// Why it left work undone, where it did so by itself.
+    pub stopped_because: Option<Reason>,
     /// What was done.
     pub tally: Tally,
     /// Jobs that were in flight when an earlier run died.
@@ -115,9 +127,10 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
     let landed = drain.land(ended).await;
     let outcome = landed.as_ref().map_or(RunOutcome::Error, |landed| landed.outcome);
     let noted = store.end(id, outcome, clock.now_us()).await;
-    let Landed { outcome, tally, abandoned } = landed?;
+    let Landed { outcome, stopped_because, tally, abandoned } = landed?;
     noted?;
-    Ok(Summary { run: id, outcome, tally, interrupted, abandoned, elapsed_us: clock.now_us() - began_us })
+    let elapsed_us = clock.now_us() - began_us;
+    Ok(Summary { run: id, outcome, stopped_because, tally, interrupted, abandoned, elapsed_us })
 }
 
 /// A run under way.
@@ -132,8 +145,16 @@ struct Drain<S> {
     /// Outcomes that are not durable yet.
     received: Vec<Outcome>,
     server: JoinHandle<()>,
+    /// Begins at most so many jobs.
+    limit: Option<u64>,
+    /// Sends at most so many requests.
+    max_requests: Option<u64>,
+    /// Lasts so long.
+    lasts: Option<Duration>,
     /// No claim after this.
     ends_us: Micros,
+    /// Why it stopped by itself.
+    stopped_because: Option<Reason>,
     fetched: bool,
     idle_until_us: Micros,
     look_us: Micros,
@@ -149,7 +170,7 @@ impl<S: Store> Drain<S> {
         let (limits, pauses): (Vec<_>, Vec<_>) = recovered.limits.into_iter().unzip();
         let paused_until_us = pauses.into_iter().max().unwrap_or(0);
         let pacer = Pacer::new(&limits, &recovered.spends, paused_until_us, now_us);
-        let dispenser = Arc::new(Dispenser::new(pacer, clock));
+        let dispenser = Arc::new(Dispenser::new(pacer, run.max_requests.unwrap_or(u64::MAX), clock));
         let serving = dispenser.clone();
         let server = tokio::spawn(async move { serving.serve().await });
         let (report, outcomes) = mpsc::channel(2 * concurrency.max(1));
@@ -165,14 +186,16 @@ impl<S: Store> Drain<S> {
             rules,
             on_event: on_event.clone(),
             tally: Tally::default(),
+            hope: Hope::new(run.max_failures),
         };
         let context = Context {
             store,
             run: recovered.run,
-            fetcher: Fetcher::new(settings.clone(), run.secrets, clock)?,
+            fetcher: Fetcher::new(settings.clone(), run.secrets, clock)?.with_secret_headers(run.secret_headers),
             pool: Pool::new(settings.threads).map_err(|e| RunError::Threads(e.into()))?,
             settings,
             work: run.work,
+            stop_if: run.stop_if,
             dispenser,
             alone: Arc::new(RwLock::new(())),
             report,
@@ -193,6 +216,10 @@ impl<S: Store> Drain<S> {
             outcomes,
             received: Vec::with_capacity(commit::MOST),
             server,
+            limit: run.limit,
+            max_requests: run.max_requests,
+            lasts: run.lasts,
+            stopped_because: None,
             ends_us: run.lasts.map_or(Micros::MAX, |lasts| now_us.saturating_add(micros(lasts))),
             fetched: true,
             idle_until_us: 0,
@@ -223,10 +250,10 @@ impl<S: Store> Drain<S> {
                 return Ok(RunOutcome::Interrupted);
             }
             let now_us = self.clock.now_us();
-            // What has begun is still to be sent, and what turns out not to be is not begun: the last one counts.
-            let begun = self.left() == 0 && self.in_flight() == 0;
-            if now_us >= self.ends_us || begun || self.looked_and_told_to_stop(now_us).await? {
-                return Ok(RunOutcome::Stopped);
+            if let Some(reason) = self.reason_to_stop(now_us).await? {
+                let outcome = if reason.is_hopeless() { RunOutcome::Hopeless } else { RunOutcome::Stopped };
+                self.stopped_because = Some(reason);
+                return Ok(outcome);
             }
             self.receive();
             match self.plan(now_us) {
@@ -246,6 +273,25 @@ impl<S: Store> Drain<S> {
                 Plan::Wait(until_us) => self.wait(until_us.min(self.look_us).min(self.ends_us)).await,
             }
         }
+    }
+
+    async fn reason_to_stop(&mut self, now_us: Micros) -> Result<Option<Reason>, RunError> {
+        if let Some(reason) = self.committer.hope.lost() {
+            return Ok(Some(reason.clone()));
+        }
+        if let Some(lasts) = self.lasts.filter(|_| now_us >= self.ends_us) {
+            return Ok(Some(Reason::Time(lasts)));
+        }
+        // What has begun is still to be sent, and what turns out not to be is not begun: the last one counts.
+        if self.in_flight() == 0 {
+            let begun = self.limit.filter(|_| self.left() == 0).map(Reason::Jobs);
+            // What is fetched needs no request.
+            let sent = self.max_requests.filter(|_| !self.fetched && self.context.dispenser.is_used_up());
+            if let Some(reason) = begun.or(sent.map(Reason::Requests)) {
+                return Ok(Some(reason));
+            }
+        }
+        Ok(self.looked_and_told_to_stop(now_us).await?.then_some(Reason::Told))
     }
 
     /// Takes what has come in, without waiting.
@@ -271,13 +317,18 @@ impl<S: Store> Drain<S> {
         let dispenser = &self.context.dispenser;
         let freed = self.received.iter().filter(|outcome| outcome.frees()).count();
         let free = (self.slots.available_permits() + freed).min(usize::try_from(self.left()).unwrap_or(usize::MAX));
-        let due_us = (!dispenser.is_unlimited() && free > 0)
-            .then(|| dispenser.forecast(claim::HORIZON_US, free.min(claim::MOST)));
+        let requests = usize::try_from(dispenser.left()).unwrap_or(usize::MAX);
+        let due_us = match requests {
+            0 => Some(Vec::new()),
+            _ => (!dispenser.is_unlimited() && free > 0)
+                .then(|| dispenser.forecast(claim::HORIZON_US, free.min(claim::MOST))),
+        };
         let situation =
             Situation { free, due_us: due_us.as_deref(), fetched: self.fetched, idle_until_us: self.idle_until_us };
         match claim::plan(&situation, now_us) {
             Plan::Wait(until_us) => Plan::Wait(until_us),
             Plan::Claim(want) => {
+                let want = Want { requests: want.requests.min(requests), ..want };
                 let permits_us = due_us.unwrap_or_default().into_iter().take(want.requests).map(void_after).collect();
                 Plan::Claim(Claim { want, permits_us })
             }
@@ -331,6 +382,9 @@ impl<S: Store> Drain<S> {
         let context = self.context.clone();
         context.dispenser.close();
         let until_us = self.clock.now_us() + micros(context.settings.grace());
+        if let Some(reason) = self.stopped_because.as_ref().filter(|reason| reason.is_hopeless()) {
+            (context.on_event)(&RunEvent::Hopeless(reason));
+        }
         if self.in_flight() > 0 && ended.is_ok() {
             (context.on_event)(&RunEvent::Draining { in_flight: self.in_flight(), until_us });
         }
@@ -339,10 +393,14 @@ impl<S: Store> Drain<S> {
         }
         let landed = self.commit_what_lands(until_us, ended.is_ok()).await;
         self.server.abort();
-        let outcome = ended?;
+        let (mut outcome, mut stopped_because) = (ended?, self.stopped_because);
         landed?;
         let abandoned = context.abandoned.load(Ordering::Relaxed);
-        Ok(Landed { outcome, tally: self.committer.tally, abandoned })
+        if stopped_because.is_some() && abandoned == 0 && context.store.next_due().await?.is_none() {
+            // What flew was all there was left.
+            (outcome, stopped_because) = (RunOutcome::Drained, None);
+        }
+        Ok(Landed { outcome, stopped_because, tally: self.committer.tally, abandoned })
     }
 
     /// Until nothing flies any more. Where the store has failed, outcomes are only taken away.
@@ -379,6 +437,7 @@ impl<S: Store> Drain<S> {
 /// What a run came to.
 struct Landed {
     outcome: RunOutcome,
+    stopped_because: Option<Reason>,
     tally: Tally,
     abandoned: usize,
 }

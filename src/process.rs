@@ -8,29 +8,18 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::attempt::{ErrorType, Failure, Verdict};
-use crate::request::Request;
+use crate::job::Job;
 use crate::response::Response;
 
 mod bounds;
 mod jq;
 mod plain;
 mod pool;
+mod rule;
 
 pub use jq::{Jq, JqError};
 pub use pool::{Pool, PoolError};
-
-/// What a processor sees of its job beside the response.
-#[derive(Debug, Clone, Copy)]
-pub struct JobRef<'a> {
-    /// `jobs.id`.
-    pub id: i64,
-    /// Its key.
-    pub key: &'a str,
-    /// The number of this claim.
-    pub attempt: u32,
-    /// What it said.
-    pub request: &'a Request,
-}
+pub use rule::Rule;
 
 /// Turns a response into a result. Synchronous: it runs on a CPU thread, and may take as long as it needs.
 ///
@@ -44,7 +33,7 @@ pub trait Processor: Send + Sync + 'static {
     ///
     /// # Errors
     /// A failure of the job, permanent unless its verdict says otherwise.
-    fn process(&self, response: &Response, job: JobRef<'_>) -> Result<Self::Output, Failure>;
+    fn process(&self, response: &Response, job: &Job) -> Result<Self::Output, Failure>;
 
     /// Name and version, kept in `results.processor`.
     fn version(&self) -> String {
@@ -54,12 +43,12 @@ pub trait Processor: Send + Sync + 'static {
 
 impl<F, T> Processor for F
 where
-    F: Fn(&Response, JobRef<'_>) -> Result<T, Failure> + Send + Sync + 'static,
+    F: Fn(&Response, &Job) -> Result<T, Failure> + Send + Sync + 'static,
     T: Serialize,
 {
     type Output = T;
 
-    fn process(&self, response: &Response, job: JobRef<'_>) -> Result<T, Failure> {
+    fn process(&self, response: &Response, job: &Job) -> Result<T, Failure> {
         self(response, job)
     }
 }
@@ -76,14 +65,19 @@ impl From<serde_json::Error> for Failure {
 pub struct Work {
     run: Arc<Run>,
     version: Arc<str>,
+    /// Nothing of the user's is run.
+    none: bool,
 }
+
+/// Begins what the settings say of a processor that only its program has.
+pub(crate) const OF_A_PROGRAM: &str = "program:";
 
 /// The version of no processor.
 const NONE: &str = "none";
 
-type Run = dyn Fn(&Response, JobRef<'_>) -> Result<String, Failure> + Send + Sync;
+type Run = dyn Fn(&Response, &Job) -> Result<String, Failure> + Send + Sync;
 
-/// What is wrong with a `--process`.
+/// What is wrong with a `--process`, or with a rule.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkError {
@@ -102,9 +96,15 @@ pub enum WorkError {
     /// A program was named.
     #[error("`cmd:` is not available yet; write `jq:EXPR` or `jq:@FILE`")]
     Command,
+    /// The processor of a program that uses the library.
+    #[error("the last run had the processor of a program (`{0}`): run that program again, or name another one")]
+    Program(String),
     /// Anything else.
     #[error("`{0}` is no processor; write `jq:EXPR` or `jq:@FILE`")]
     Unknown(String),
+    /// Anything else that was to be a rule.
+    #[error("`{0}` is no rule; write `jq:EXPR` or `jq:@FILE`")]
+    NoRule(String),
 }
 
 impl Work {
@@ -112,7 +112,17 @@ impl Work {
     /// as `{"base64": ".."}`.
     #[must_use]
     pub fn none() -> Self {
-        Self::new(NONE.to_owned(), |response, _| plain::result(response))
+        Self { none: true, ..Self::new(NONE.to_owned(), |response, _| plain::result(response)) }
+    }
+
+    /// The same, but a response that meets this rule fails its job before the processor sees it.
+    #[must_use]
+    pub fn unless(self, rule: Rule) -> Self {
+        let run = move |response: &Response, job: &Job| {
+            rule.refuse(response, job)?;
+            (self.run)(response, job)
+        };
+        Self { run: Arc::new(run), version: self.version, none: false }
     }
 
     /// This processor.
@@ -130,22 +140,20 @@ impl Work {
     /// # Errors
     /// When it names none, or one that does not compile.
     pub fn from_setting(setting: &str) -> Result<Self, WorkError> {
-        let Some(expression) = setting.strip_prefix("jq:") else {
-            let command = setting.starts_with("cmd:");
-            return Err(if command { WorkError::Command } else { WorkError::Unknown(setting.to_owned()) });
-        };
-        let jq = match expression.trim_start().strip_prefix('@') {
-            // `@json` and `@base64 ".."` are filters themselves; a file of such a name is `@./json`.
-            Some(name) if !jq::is_format(name) => Jq::compile(&read(name.into())?)?,
-            _ => Jq::compile(expression)?,
-        };
-        Ok(jq.into())
+        if let Some(version) = setting.strip_prefix(OF_A_PROGRAM) {
+            return Err(WorkError::Program(version.to_owned()));
+        }
+        match from_jq(setting)? {
+            Some(jq) => Ok(jq.into()),
+            None if setting.starts_with("cmd:") => Err(WorkError::Command),
+            None => Err(WorkError::Unknown(setting.to_owned())),
+        }
     }
 
     /// Nothing of the user's is run.
     #[must_use]
     pub fn is_none(&self) -> bool {
-        &*self.version == NONE
+        self.none
     }
 
     /// Name and version, as they stand in `results.processor`.
@@ -161,17 +169,14 @@ impl Work {
     ///
     /// # Errors
     /// What the processor says, `process_panic` where it panicked.
-    pub fn run(&self, response: &Response, job: JobRef<'_>) -> Result<String, Failure> {
+    pub fn run(&self, response: &Response, job: &Job) -> Result<String, Failure> {
         // What a panic leaves half-changed can only be the processor's own state, and that it must guard itself: it is
         // called from many threads.
         catch_unwind(AssertUnwindSafe(|| (self.run)(response, job))).unwrap_or_else(|payload| Err(panicked(payload)))
     }
 
-    fn new(
-        version: String,
-        run: impl Fn(&Response, JobRef<'_>) -> Result<String, Failure> + Send + Sync + 'static,
-    ) -> Self {
-        Self { run: Arc::new(run), version: version.into() }
+    fn new(version: String, run: impl Fn(&Response, &Job) -> Result<String, Failure> + Send + Sync + 'static) -> Self {
+        Self { run: Arc::new(run), version: version.into(), none: false }
     }
 }
 
@@ -185,6 +190,17 @@ impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Work").field(&self.version).finish()
     }
+}
+
+/// The filter of a `jq:EXPR` or `jq:@FILE`; `None`: it is neither.
+fn from_jq(setting: &str) -> Result<Option<Jq>, WorkError> {
+    let Some(expression) = setting.strip_prefix("jq:") else { return Ok(None) };
+    let jq = match expression.trim_start().strip_prefix('@') {
+        // `@json` and `@base64 ".."` are filters themselves; a file of such a name is `@./json`.
+        Some(name) if !jq::is_format(name) => Jq::compile(&read(name.into())?)?,
+        _ => Jq::compile(expression)?,
+    };
+    Ok(Some(jq))
 }
 
 fn read(path: PathBuf) -> Result<String, WorkError> {

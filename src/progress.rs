@@ -4,6 +4,7 @@ use crate::attempt::{ErrorType, Measured, Verdict};
 use crate::clock::Micros;
 use crate::job::{Event, Next, State};
 use crate::minutes::Minutes;
+use crate::reason::Reason;
 use crate::store::Counts;
 
 /// Something a run tells.
@@ -26,6 +27,8 @@ pub enum RunEvent<'a> {
         /// Until when.
         until_us: Micros,
     },
+    /// It cannot succeed, and claims nothing more.
+    Hopeless(&'a Reason),
     /// It claims nothing more, and waits for what flies.
     Draining {
         /// Jobs in flight.

@@ -17,3 +17,15 @@ pub struct Request {
     /// The input row, for processors and exports.
     pub row: Map<String, Value>,
 }
+
+/// A name that comes again has all its values, in a list.
+pub(crate) fn add_header(headers: &mut Map<String, Value>, name: &str, value: String) {
+    let known = headers.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    match known.map(|(_, values)| values) {
+        None => {
+            headers.insert(name.to_owned(), Value::String(value));
+        }
+        Some(Value::Array(values)) => values.push(Value::String(value)),
+        Some(values) => *values = Value::Array(vec![values.take(), Value::String(value)]),
+    }
+}

@@ -97,6 +97,25 @@ pub fn secrets_in(text: &str) -> Vec<SecretName> {
     pieces(text).filter_map(|piece| if let Piece::Secret { name, .. } = piece { Some(name) } else { None }).collect()
 }
 
+/// A part of a stored text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// As it is sent.
+    Text(&'a str),
+    /// The value of this secret is sent, written so.
+    Secret(SecretName, Escape),
+}
+
+/// A stored text in its parts.
+#[must_use]
+pub fn parts(text: &str) -> Vec<Part<'_>> {
+    let part = |piece| match piece {
+        Piece::Text(text) => Part::Text(text),
+        Piece::Secret { name, escape, .. } => Part::Secret(name, escape),
+    };
+    pieces(text).map(part).collect()
+}
+
 /// Gives the value of a secret, or says why it cannot, without a value in the words.
 pub type Lookup = dyn Fn(&SecretName) -> Result<String, String> + Send + Sync;
 

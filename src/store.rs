@@ -5,11 +5,12 @@ pub mod sqlite;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::attempt::{ErrorType, Measured};
 use crate::clock::Micros;
-use crate::job::{Next, Standing, State, Wish};
+use crate::job::{Job, Next, Standing, State, Wish};
 use crate::limit::{Limit, Spend};
 use crate::minutes::Minutes;
 use crate::request::Request;
@@ -89,18 +90,25 @@ pub struct Lease {
     pub job: i64,
     /// The number of this claim: the fence.
     pub attempt: u32,
-    /// Its key.
-    pub key: String,
+    /// The job, as its processor sees it.
+    pub seen: Job,
     /// Where it stood when it was claimed; the state tells which stage is next.
     pub standing: Standing,
     /// It was leased when an earlier run died: its response is stored first, then it is processed alone.
     pub suspect: bool,
-    /// What it says.
-    pub request: Request,
     /// Its stored response, where its state is [`State::Fetched`].
     pub response: Option<Arc<Response>>,
     /// Its request may be sent until this time; `None` where it needs no permit.
     pub permit_us: Option<Micros>,
+}
+
+/// A lease is read as its job: `lease.key`, `lease.request`.
+impl Deref for Lease {
+    type Target = Job;
+
+    fn deref(&self) -> &Job {
+        &self.seen
+    }
 }
 
 /// How much a claim may take.
@@ -308,6 +316,16 @@ pub struct Imported {
     pub rejected: u64,
 }
 
+/// Drives a future of the store to its end, also where nobody waits for it any more: see [`Store`].
+pub(crate) async fn to_its_end<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    match tokio::spawn(future).await.map_err(tokio::task::JoinError::try_into_panic) {
+        Ok(done) => done,
+        Err(Ok(panic)) => std::panic::resume_unwind(panic),
+        // The runtime ends, and whoever waits here with it.
+        Err(Err(_)) => std::future::pending().await,
+    }
+}
+
 /// Jobs by state and type of their last failure (`None` = none), as kept with every change.
 pub type Counts = BTreeMap<(State, Option<ErrorType>), u64>;
 
@@ -344,6 +362,9 @@ pub trait Store: Send + Sync + 'static {
         stop: &(dyn Fn() -> bool + Sync),
         now_us: Micros,
     ) -> impl Future<Output = Done<Rerendered>> + Send;
+
+    /// Rejected rows of an import, in the order of their lines: those after a line, at most so many.
+    fn rejected(&self, import: i64, after_line: u64, most: u32) -> impl Future<Output = Done<Vec<Reject>>> + Send;
 
     /// Begins a run: ends dead runs, notes their interrupted attempts, frees their leases, gives up poison, and inserts the
     /// new run with its limits, in one transaction. Idempotent: a crash in between leaves everything to the next start.

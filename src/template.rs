@@ -1,18 +1,25 @@
 //! How a row becomes a request: MiniJinja templates, compiled once, and the secrets in them, which are stored by name.
 
 pub(crate) mod address;
+mod base;
 mod expression;
+mod header;
+mod own;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{HeaderName, HeaderValue, Method};
 use minijinja::{Error, ErrorKind};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use self::base::Base;
 use self::expression::{BadPath, Expression, Place, RowView, check_path};
-use crate::request::Request;
+pub(crate) use self::header::check_value as check_header_value;
+use self::own::Own;
+pub(crate) use self::own::Raw;
+use crate::request::{Request, add_header};
 pub use crate::secret::{Escape, SecretName, literal_credential, resolve, secrets_in, shown};
 pub(crate) use crate::secret::{OPEN_ENCODED, Piece, escape_secrets, has_marker, names_in_flag, pieces};
 use crate::settings::RequestTemplate;
@@ -74,6 +81,26 @@ pub enum Refusal {
         /// What the parser said, and where.
         why: String,
     },
+    /// A member of a line of JSON that is no part of a request.
+    #[error("the member {name:?} {why}")]
+    Member {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong with it, and what would be right.
+        why: String,
+    },
+    /// A member that can only be sent as it is, where it would have to be read.
+    #[error("{why}")]
+    Unread {
+        /// Which, and why.
+        why: String,
+    },
+    /// More bodies than one.
+    #[error("the line has {}; a request has one body", names.join(" and "))]
+    Bodies {
+        /// The members that are bodies.
+        names: Vec<&'static str>,
+    },
     /// A header that cannot be sent.
     #[error("the header {name} {why}")]
     Header {
@@ -112,12 +139,22 @@ pub enum Refusal {
 pub struct Template {
     given: RequestTemplate,
     url: Option<Part>,
-    method: String,
+    base: Option<Base>,
+    method: Option<String>,
     headers: Vec<(String, Part)>,
     body: Option<Part>,
     json: bool,
     key: Option<Part>,
     secrets: Vec<SecretName>,
+}
+
+/// A request, and what tells its job from others.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) key: String,
+    /// The key is the hash of the request.
+    pub(crate) hashed: bool,
+    pub(crate) request: Request,
 }
 
 /// One text of a request, and the flag that gave it.
@@ -140,7 +177,7 @@ impl Template {
             given.url.as_deref().map(|text| Part::compile("--url", text, Place::Url, &mut secrets)).transpose()?;
         let mut headers = Vec::new();
         for line in &given.headers {
-            headers.push(header(line, &mut secrets)?);
+            headers.push(header::compile(line, &mut secrets)?);
         }
         let json = given.json_body.is_some();
         let body = match (&given.body, &given.json_body) {
@@ -149,17 +186,19 @@ impl Template {
             (None, Some(text)) => Some(Part::compile("--json-body", text, Place::Json, &mut secrets)?),
             (None, None) => None,
         };
-        if json && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
-            headers.push(header("Content-Type: application/json", &mut secrets)?);
-        }
         let mut in_key = Vec::new();
         let key =
             given.key.as_deref().map(|text| Part::compile("--key", text, Place::Text, &mut in_key)).transpose()?;
         if let (Some(text), false) = (&given.key, in_key.is_empty()) {
             return Err(wrong("--key", text, "a key is stored, and a secret never is"));
         }
-        let method = method(given.method.as_deref(), body.is_some())?;
-        let template = Self { given: given.clone(), url, method, headers, body, json, key, secrets };
+        let method = given
+            .method
+            .as_deref()
+            .map(|text| header::method(text).map_err(|why| wrong("-X", text, &format!("it {why}"))));
+        let method = method.transpose()?;
+        let base = given.base_url.as_deref().map(Base::parse).transpose()?;
+        let template = Self { given: given.clone(), url, base, method, headers, body, json, key, secrets };
         template.check_constants(given)?;
         Ok(template)
     }
@@ -176,41 +215,77 @@ impl Template {
         &self.secrets
     }
 
-    /// Whether the key of a job is the hash of its request, so that equal requests are one job.
-    #[must_use]
-    pub fn key_is_hash(&self) -> bool {
-        self.key.is_none()
-    }
-
     /// Makes the key and the request of a row.
     ///
     /// # Errors
     /// Why the row makes none.
     pub fn render(&self, row: Map<String, Value>) -> Result<(String, Request), Refusal> {
+        self.make(row, None).map(|made| (made.key, made.request))
+    }
+
+    /// Makes the key and the request of a row, which may say parts of it itself where it was a line of JSON.
+    pub(crate) fn make(&self, row: Map<String, Value>, raw: Option<&Raw>) -> Result<Made, Refusal> {
         // Otherwise a cell beside a real secret could pass for one.
         if !self.secrets.is_empty() && row.iter().any(|(name, value)| has_marker(name) || holds_marker(value)) {
             return Err(Refusal::Reserved { place: "the row" });
         }
+        let own = match raw {
+            Some(raw) => Own::of(&row, raw, self.url.is_some())?,
+            None => Own::default(),
+        };
         let row = Arc::new(RowView { row, asked: None });
         let url = self.render_url(&row)?;
-        let mut headers = Map::new();
-        for (name, part) in &self.headers {
-            let value = part.render(&row)?;
-            check_header_value(&value).map_err(|why| Refusal::Header { name: name.clone(), why })?;
-            add_header(&mut headers, name, value);
-        }
         let body = self.body.as_ref().map(|part| part.render(&row)).transpose()?;
         if let (true, Some(text)) = (self.json, &body) {
             check_json(text).map_err(|why| Refusal::NotJson { why })?;
         }
-        let key = self.key.as_ref().map(|part| part.render(&row)).transpose()?;
+        let key = match &self.key {
+            Some(part) => Some(part.render(&row)?),
+            None => raw.and_then(|_| own::key(&row.row)).transpose()?,
+        };
         if key.as_deref() == Some("") {
             return Err(Refusal::EmptyKey);
         }
+        // The database would end the text there, and take another key for the same.
+        if key.as_deref().is_some_and(|key| key.contains('\0')) {
+            return Err(Refusal::Render { place: "--key", why: "a key holds no NUL".to_owned() });
+        }
+        let json = if body.is_some() { self.json } else { own.json };
+        let headers = self.render_headers(&row, own.headers, json)?;
+        let body = body.map(Into::into).or(own.body);
+        let default = if body.is_some() { "POST" } else { "GET" };
+        let method = self.method.clone().or(own.method).unwrap_or_else(|| default.to_owned());
         // No template keeps a row beyond its rendering; should one ever, a copy serves as well.
-        let row = Arc::try_unwrap(row).map_or_else(|row| row.row.clone(), |row| row.row);
-        let request = Request { method: self.method.clone(), url, headers, body: body.map(Into::into), row };
-        Ok((key.unwrap_or_else(|| hash(&request)), request))
+        let mut row = Arc::try_unwrap(row).map_or_else(|row| row.row.clone(), |row| row.row);
+        if own.is_request {
+            row.retain(|name, _| !own::is_part(name));
+        }
+        let request = Request { method, url, headers, body, row };
+        Ok(Made { hashed: key.is_none(), key: key.unwrap_or_else(|| hash(&request)), request })
+    }
+
+    /// Those of the flags, then those of the row that no flag gave.
+    fn render_headers(
+        &self,
+        row: &Arc<RowView>,
+        own: Map<String, Value>,
+        json: bool,
+    ) -> Result<Map<String, Value>, Refusal> {
+        let mut headers = Map::new();
+        for (name, part) in &self.headers {
+            let value = part.render(row)?;
+            header::check_value(&value).map_err(|why| Refusal::Header { name: name.clone(), why })?;
+            add_header(&mut headers, name, value);
+        }
+        for (name, value) in own {
+            if !header::has(&headers, &name) {
+                headers.insert(name, value);
+            }
+        }
+        if json && !header::has(&headers, "content-type") {
+            headers.insert("Content-Type".to_owned(), Value::from("application/json"));
+        }
+        Ok(headers)
     }
 
     fn render_url(&self, row: &Arc<RowView>) -> Result<String, Refusal> {
@@ -230,13 +305,15 @@ impl Template {
                 _ => return Err(unknown_column("without --url, a row", "url".to_owned(), &row.row)),
             },
         };
+        let text = self.base.as_ref().map_or(Cow::Borrowed(text.as_str()), |base| base.join(&text));
         address::check(&text).map_err(|why| Refusal::Url { url: address::masked(cut(&shown(&text), 200)), why })
     }
 
     /// What is the same for every row is wrong in every row.
     fn check_constants(&self, given: &RequestTemplate) -> Result<(), TemplateError> {
         if let (Some(Part { expression: Expression::Constant(url), .. }), Some(text)) = (&self.url, &given.url) {
-            address::check(url).map_err(|why| wrong("--url", &address::masked(text), &format!("it {why}")))?;
+            let url = self.base.as_ref().map_or(Cow::Borrowed(url.as_str()), |base| base.join(url));
+            address::check(&url).map_err(|why| wrong("--url", &address::masked(text), &format!("it {why}")))?;
         }
         if let (true, Some(Part { expression: Expression::Constant(body), .. })) = (self.json, &self.body) {
             check_json(body).map_err(|why| wrong("--json-body", body, &format!("it is no JSON: {why}")))?;
@@ -332,60 +409,6 @@ fn wrong(flag: &'static str, text: &str, why: &str) -> TemplateError {
     TemplateError { flag, text: cut(text, 200).to_owned(), why: why.to_owned() }
 }
 
-fn header(line: &str, secrets: &mut Vec<SecretName>) -> Result<(String, Part), TemplateError> {
-    let Some((name, value)) = line.split_once(':') else {
-        return Err(wrong("-H", line, "it has no colon; a header is written 'Name: value'"));
-    };
-    let (name, value) = (name.trim(), value.trim());
-    if HeaderName::from_bytes(name.as_bytes()).is_err() {
-        return Err(wrong("-H", line, &format!("{name:?} is not the name of a header")));
-    }
-    let part = Part::compile("-H", value, Place::Text, secrets)?;
-    if let Expression::Constant(value) = &part.expression {
-        check_header_value(value).map_err(|why| wrong("-H", line, &format!("its value {why}")))?;
-    }
-    Ok((name.to_owned(), part))
-}
-
-fn method(given: Option<&str>, has_body: bool) -> Result<String, TemplateError> {
-    let Some(given) = given else {
-        return Ok(if has_body { "POST" } else { "GET" }.to_owned());
-    };
-    let upper = given.trim().to_ascii_uppercase();
-    match Method::from_bytes(upper.as_bytes()) {
-        Ok(Method::CONNECT) => Err(wrong("-X", given, "it opens a tunnel; it is not a request")),
-        Ok(_) if upper.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') => Ok(upper),
-        _ => Err(wrong("-X", given, "it is not an HTTP method, such as GET or POST")),
-    }
-}
-
-fn check_header_value(value: &str) -> Result<(), String> {
-    let mut plain = String::new();
-    for piece in pieces(value) {
-        plain.push_str(match piece {
-            Piece::Text(text) => text,
-            Piece::Secret { .. } => "x",
-        });
-    }
-    if HeaderValue::from_str(&plain).is_ok() {
-        return Ok(());
-    }
-    let bad = plain.chars().find(|&c| c != '\t' && c.is_ascii_control()).unwrap_or_default();
-    Err(format!("holds {bad:?}; a header holds no control characters but tabs"))
-}
-
-/// A name that comes again has all its values, in a list.
-fn add_header(headers: &mut Map<String, Value>, name: &str, value: String) {
-    let known = headers.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    match known.map(|(_, values)| values) {
-        None => {
-            headers.insert(name.to_owned(), Value::String(value));
-        }
-        Some(Value::Array(values)) => values.push(Value::String(value)),
-        Some(values) => *values = Value::Array(vec![values.take(), Value::String(value)]),
-    }
-}
-
 fn check_json(text: &str) -> Result<(), String> {
     serde_json::from_str::<IgnoredAny>(text).map(|_| ()).map_err(|error| {
         let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
@@ -396,7 +419,7 @@ fn check_json(text: &str) -> Result<(), String> {
 }
 
 /// The key of a request that was given none. Lengths stand before texts, so that no two requests run into the same one.
-fn hash(request: &Request) -> String {
+pub(crate) fn hash(request: &Request) -> String {
     let mut sha = Sha256::new();
     let mut add = |bytes: &[u8]| {
         sha.update((bytes.len() as u64).to_le_bytes());

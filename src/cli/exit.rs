@@ -82,7 +82,10 @@ pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
             _ => {}
         }
         // An input that is not there is not there the next time either: "run again" would be no help.
-        if matches!(cause.downcast_ref(), Some(ImportError::Open { .. } | ImportError::Unusable { .. })) {
+        if matches!(
+            cause.downcast_ref(),
+            Some(ImportError::Open { .. } | ImportError::Unusable { .. } | ImportError::TooManyDifferent { .. })
+        ) {
             return Exit::Usage;
         }
     }

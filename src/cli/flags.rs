@@ -104,6 +104,8 @@ pub(crate) struct WorkFlags {
     #[arg(long, value_name = "MIN..MAX", value_parser = backoff)]
     backoff: Option<Backoff>,
     /// A jq expression over the body of a success; where it is true the job fails for good; 'none' = no such rule
+    ///
+    /// On a body where the expression itself fails it is not true; that is warned about once. 'jq:@FILE' too.
     #[arg(long, value_name = "jq:EXPR")]
     fail_if: Option<String>,
     /// A POST or PATCH whose answer was lost: send it again, with its idempotency key, or fail its job [default: retry]

@@ -7,17 +7,18 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use haul::clock::Clock;
-use haul::import::{self, Duplicates, Format, Input, Options, Source, Summary};
+use haul::import::{self, Duplicates, Encoding, Format, Input, Options, Source, Summary};
 use haul::settings::{Durability, Settings};
 use haul::stop::{Phase, Stop};
 use haul::store::sqlite::SqliteStore;
-use haul::store::{OnConflict, Store};
+use haul::store::{OnConflict, Reject, Store};
 use haul::template::Template;
 
 use super::change::{self, OnChange};
 use super::exit::{Exit, UsageError};
 use super::flags::RequestFlags;
 use super::next;
+use super::rejected::RejectedFile;
 use super::signals;
 use super::terminal::{cut, quiet_if_closed, visible};
 
@@ -27,7 +28,11 @@ Examples:
   haul import cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --key '{{ id }}'
   haul import more.csv          made into requests as the last ones were
   haul import mended.csv --on-conflict update
-  haul import more.csv --url 'https://api.example.com/v2/geo?q={{ city }}' --on-change rerender";
+  haul import more.csv --url 'https://api.example.com/v2/geo?q={{ city }}' --on-change rerender
+  haul import batch.jsonl.gz --base-url https://api.example.com/v1 --rejected bad.jsonl
+  haul import excel.csv --delimiter ';' --encoding windows-1252 --url 'https://api.example.com/{{ nr }}'
+  jq -c '.items[]' page.json | haul import - --url 'https://api.example.com/items/{{ id }}'
+  haul import --url https://api.example.com/random --repeat 100";
 
 /// Only import: rows become jobs, none is sent
 ///
@@ -35,8 +40,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ImportArgs {
-    /// Files, '-' for standard input: a URL a line, or CSV with a header
-    #[arg(value_name = "INPUT", required = true)]
+    /// Files, '-' for standard input: a URL a line, CSV with a header, or a JSON object a line; also gzip and zstd
+    #[arg(value_name = "INPUT", required_unless_present = "repeat")]
     inputs: Vec<PathBuf>,
     #[command(flatten)]
     input: InputFlags,
@@ -48,7 +53,20 @@ pub(crate) struct ImportArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Input")]
 pub(crate) struct InputFlags {
-    /// How the input is written: auto, lines or csv
+    /// How the input is written: auto, lines, csv or jsonl
+    ///
+    /// auto goes by the name (.txt, .csv, .tsv, .jsonl, .ndjson, .json; before .gz and .zst), else by how the input begins.
+    /// gzip and zstd are unpacked whatever their name. Bad rows are told and left out, the others are imported (exit 65).
+    ///
+    /// lines: a URL each; blank lines and those that begin with # are none.
+    ///
+    /// csv: a header, then a row a job. Any column can be used in templates; a column `url` needs no --url.
+    ///
+    /// jsonl: an object a line. With a `url` (and, where --url is given, a `method`) it is a request: `url`, `method`,
+    /// `headers` (an object), one body (`body`: a text, or an object or array that is sent as JSON; `json`: any JSON;
+    /// `body_base64`) and `key` or `custom_id`; each is overridden by its flag, and the other members are the row. JSON bodies
+    /// are sent word for word. A line of an OpenAI batch file is such a request: give --base-url. Any other object is a row
+    /// for --url, identified by its `key` or `custom_id`, if it has one.
     #[arg(long, value_name = "FORMAT", default_value = "auto", value_parser = format)]
     format: Format,
     /// What separates values: ';', '|', '\t' [default: a comma, in .tsv a tab]
@@ -57,6 +75,22 @@ pub(crate) struct InputFlags {
     /// The first line is a row: columns are called c1, c2, ..
     #[arg(long)]
     no_header: bool,
+    /// What the input is encoded in: windows-1252, utf-16le, shift_jis, .. [default: UTF-8, or UTF-16 with a mark]
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<Encoding>,
+    /// Instead of an input: so many jobs of the one request of --url; templates see their number as {{ n }}
+    ///
+    /// The same again adds nothing, a larger number the difference.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000_000),
+        conflicts_with_all = ["inputs", "merge_duplicates"],
+    )]
+    repeat: Option<u64>,
+    /// Write the rejected rows to a file: {"input", "line", "reason", "text"} a line
+    #[arg(long, value_name = "FILE")]
+    rejected: Option<PathBuf>,
     /// Equal requests of one input are one job
     #[arg(long, conflicts_with = "keep_duplicates")]
     merge_duplicates: bool,
@@ -82,11 +116,20 @@ impl InputFlags {
             (_, true) => Duplicates::Keep,
             _ => Duplicates::Refuse,
         };
-        // The jobs that were sent keep what they asked, and their rows are known; so they are when this is said again.
+        let Self { format, delimiter, no_header, encoding, .. } = *self;
+        Options { format, delimiter, no_header, encoding, duplicates, on_conflict: self.conflicts() }
+    }
+
+    /// The jobs that were sent before others were made anew keep what they asked, and their rows are known; so they are when
+    /// the same is said again.
+    fn conflicts(&self) -> OnConflict {
         let rerender = self.on_change == Some(OnChange::Rerender);
-        let on_conflict = self.on_conflict.unwrap_or(if rerender { OnConflict::Skip } else { OnConflict::Reject });
-        let (format, delimiter, no_header) = (self.format, self.delimiter, self.no_header);
-        Options { format, delimiter, no_header, duplicates, on_conflict }
+        self.on_conflict.unwrap_or(if rerender { OnConflict::Skip } else { OnConflict::Reject })
+    }
+
+    /// Rows are given without a file.
+    pub(crate) fn repeats(&self) -> bool {
+        self.repeat.is_some()
     }
 }
 
@@ -95,7 +138,8 @@ fn format(text: &str) -> Result<Format, String> {
         "auto" => Ok(Format::Auto),
         "lines" => Ok(Format::Lines),
         "csv" => Ok(Format::Csv),
-        _ => Err("write auto, lines or csv".to_owned()),
+        "jsonl" => Ok(Format::Jsonl),
+        _ => Err("write auto, lines, csv or jsonl".to_owned()),
     }
 }
 
@@ -122,20 +166,41 @@ pub(crate) struct Opened {
     inputs: Vec<Input>,
     template: Arc<Template>,
     strict: bool,
+    rejected: Option<RejectedFile>,
 }
 
 /// Opens every input, before a database is created.
-pub(crate) fn open(paths: &[PathBuf], flags: &InputFlags, settings: &Settings) -> anyhow::Result<Opened> {
+pub(crate) fn open(paths: &[PathBuf], flags: &InputFlags, settings: &Settings, db: &Path) -> anyhow::Result<Opened> {
+    if flags.repeats() && settings.template.url.is_none() {
+        return Err(UsageError("--repeat repeats the request of --url, and none is given".to_owned()).into());
+    }
     let template = Arc::new(Template::compile(&settings.template)?);
-    let open = |path: &PathBuf| {
-        let source = match path.to_str() {
-            Some("-") => Source::Reader("-".to_owned(), Box::new(std::io::stdin())),
-            _ => Source::File(path.clone()),
-        };
-        Input::open(source, flags.options())
-    };
-    let inputs = paths.iter().map(open).collect::<Result<_, _>>()?;
-    Ok(Opened { inputs, template, strict: flags.strict })
+    let open = |path: &PathBuf| Input::open(source(path), flags.options());
+    let inputs = paths
+        .iter()
+        .map(open)
+        .chain(flags.repeat.map(|n| Ok(Input::repeat(n, flags.conflicts()))))
+        .collect::<Result<_, _>>()?;
+    let others = paths.iter().map(PathBuf::as_path).chain([db]);
+    let rejected = flags.rejected.as_deref().map(|path| RejectedFile::create(path, others)).transpose()?;
+    Ok(Opened { inputs, template, strict: flags.strict, rejected })
+}
+
+fn source(path: &Path) -> Source {
+    match path.to_str() {
+        Some("-") => Source::Reader("-".to_owned(), Box::new(std::io::stdin())),
+        _ => Source::File(path.to_owned()),
+    }
+}
+
+/// Opens an input whose rows are jobs already. Rows that make an equal request share its answer, unless flags say that each
+/// is a job.
+pub(crate) fn reopen(path: &Path, flags: &InputFlags) -> Result<Input, import::ImportError> {
+    let mut options = flags.options();
+    if options.duplicates == Duplicates::Refuse {
+        options.duplicates = Duplicates::Merge;
+    }
+    Input::open(source(path), options)
 }
 
 /// `haul import`.
@@ -145,7 +210,7 @@ pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Res
     let mut settings = last.settings();
     args.request.apply(&mut settings)?;
     super::secrets::check(&settings)?;
-    let opened = open(&args.inputs, &args.input, &settings)?;
+    let opened = open(&args.inputs, &args.input, &settings, db)?;
     let change = change::settle(args.input.on_change, db, last, &settings, true).await?;
     // What is one transaction for long would make a run fail that is going.
     let alone = change.is_some() || args.input.strict;
@@ -176,30 +241,50 @@ pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Res
 pub(crate) async fn import(
     store: &impl Store,
     db: &Path,
-    opened: Opened,
+    mut opened: Opened,
+    clock: Clock,
+    stop: &Stop,
+    quiet: bool,
+) -> anyhow::Result<Summary> {
+    let all = import_all(store, db, &mut opened, clock, stop, quiet).await;
+    // Also when an input broke off: what was rejected before is in it.
+    let written = opened.rejected.map(RejectedFile::finish).transpose();
+    let all = all?;
+    written?;
+    Ok(all)
+}
+
+async fn import_all(
+    store: &impl Store,
+    db: &Path,
+    opened: &mut Opened,
     clock: Clock,
     stop: &Stop,
     quiet: bool,
 ) -> anyhow::Result<Summary> {
     let mut all = Summary::default();
     let asked = || stop.phase() > Phase::Go;
-    let mut said_us = clock.now_us();
-    let mut progress = |name: &str, now: import::Progress| {
-        if !quiet && clock.now_us() - said_us > 2_000_000 {
-            said_us = clock.now_us();
-            say(&format!("{name}: {} rows {} so far", now.rows, if opened.strict { "read" } else { "imported" }));
-        }
-    };
     if opened.strict {
-        let done = import::import_strictly(store, opened.inputs, opened.template, &clock, &asked, &mut progress);
-        return strictly(&done.await?, db, quiet);
+        return strictly(store, db, opened, clock, &asked, quiet).await;
     }
-    for input in opened.inputs {
+    for input in std::mem::take(&mut opened.inputs) {
         let name = input.name().to_owned();
-        let mut progress = |now| progress(&name, now);
-        let summary = import::import(store, input, opened.template.clone(), &clock, &asked, &mut progress).await?;
+        let mut said_us = clock.now_us();
+        let mut begun = None;
+        let mut progress = |now: import::Progress| {
+            begun = Some(now.import);
+            if !quiet && clock.now_us() - said_us > 2_000_000 {
+                said_us = clock.now_us();
+                say(&format!("{name}: {} rows imported so far", now.rows));
+            }
+        };
+        let summary = import::import(store, input, opened.template.clone(), &clock, &asked, &mut progress).await;
+        if let (Some(file), Some(import)) = (&mut opened.rejected, begun) {
+            file.add(store, import, &name).await?;
+        }
+        let summary = summary?;
         if !quiet {
-            tell(&name, &summary, db);
+            tell(&name, &summary, db, opened.rejected.as_ref().map(RejectedFile::name));
         }
         refuse_duplicates(&name, &summary)?;
         all.rejected += summary.rejected;
@@ -211,15 +296,38 @@ pub(crate) async fn import(
     Ok(all)
 }
 
-/// Says what became of inputs that are imported together or not at all.
-fn strictly(done: &import::Strict, db: &Path, quiet: bool) -> anyhow::Result<Summary> {
+/// Imports all inputs or none, and says what was found in each.
+async fn strictly(
+    store: &impl Store,
+    db: &Path,
+    opened: &mut Opened,
+    clock: Clock,
+    stop: &(dyn Fn() -> bool + Sync),
+    quiet: bool,
+) -> anyhow::Result<Summary> {
+    let Opened { inputs, template, rejected, .. } = opened;
+    let mut written = Ok(());
+    let mut said_us = clock.now_us();
+    let mut told = |name: &str, rows: u64, rejects: &[Reject]| {
+        if let (Some(file), Ok(())) = (rejected.as_mut(), &written) {
+            written = file.add_rows(name, rejects);
+        }
+        if !quiet && clock.now_us() - said_us > 2_000_000 {
+            said_us = clock.now_us();
+            say(&format!("{name}: {rows} rows read so far"));
+        }
+    };
+    let inputs = std::mem::take(inputs);
+    let done = import::import_strictly(store, inputs, template.clone(), &clock, stop, &mut told).await?;
+    written?;
+    let file = rejected.as_ref().map(RejectedFile::name);
     let mut all = Summary::default();
     for (name, summary) in &done.inputs {
         all.rejected += summary.rejected;
         all.interrupted |= summary.interrupted;
         match (quiet, done.kept) {
             (true, _) => {}
-            (false, true) => tell(name, summary, db),
+            (false, true) => tell(name, summary, db, file),
             (false, false) => {
                 say(&format!("{name}: {} rows read, {} rejected", summary.rows, summary.rejected));
                 examples(summary);
@@ -235,7 +343,7 @@ fn strictly(done: &import::Strict, db: &Path, quiet: bool) -> anyhow::Result<Sum
     Ok(all)
 }
 
-fn tell(name: &str, summary: &Summary, db: &Path) {
+fn tell(name: &str, summary: &Summary, db: &Path, file: Option<&str>) {
     let Summary { rows, added, known, updated, joined, rejected, .. } = summary;
     let mut text = format!("{name}: {rows} rows, {added} new jobs");
     let words = ["known already", "updated", "joined an equal request", "rejected"];
@@ -247,8 +355,8 @@ fn tell(name: &str, summary: &Summary, db: &Path) {
     say(&text);
     examples(summary);
     if *rejected > 0 {
-        let all = next::command("query 'SELECT line, reason, text FROM rejected'", db);
-        say(&format!("  all of them: {all}"));
+        let query = || next::command("query 'SELECT line, reason, text FROM rejected'", db);
+        say(&format!("  all of them: {}", file.map_or_else(query, visible)));
     }
     if *rows == 0 && !summary.interrupted {
         say(

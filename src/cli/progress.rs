@@ -10,7 +10,7 @@ use haul::clock::{Clock, Micros, SECOND_US, span};
 use haul::job::State;
 use haul::progress::{RunEvent, Tally, count};
 
-use super::terminal::cut;
+use super::terminal::{cut, visible};
 
 /// The rate shown is that of about the last so many seconds.
 const RATE_SPAN_US: Micros = 5 * SECOND_US;
@@ -111,6 +111,10 @@ impl Progress {
                 shown.tally = Tally::clone(tally);
             }
             RunEvent::Paused { until_us } => shown.paused_until_us = *until_us,
+            RunEvent::Hopeless(reason) => {
+                drop(shown);
+                self.note(&format!("giving up: {}", visible(&reason.to_string())));
+            }
             RunEvent::Draining { in_flight, until_us } => {
                 let wait = span((until_us - self.clock.now_us()).max(0));
                 let wait = humantime::format_duration(Duration::from_secs(wait.as_secs()));

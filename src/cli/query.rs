@@ -16,6 +16,7 @@ use haul::store::sqlite::console::{Console, Query, QueryError};
 use super::exit::Exit;
 use super::terminal::quiet_if_closed;
 use format::Format;
+pub(crate) use format::base64;
 use table::Table;
 
 /// Bytes of a statement, at most; SQLite is told the same.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use haul::clock::Clock;
+use haul::hope::MaxFailures;
 use haul::job::State;
 use haul::lock::{LockError, RunLock};
 use haul::pipeline::{self, Run, Summary};
-use haul::process::Work;
+use haul::process::{Rule, Work};
 use haul::progress::count;
 use haul::settings::{Durability, RequestTemplate, Settings};
 use haul::stop::Stop;
@@ -28,14 +29,16 @@ const EXAMPLES: &str = "\
 Examples:
   haul run urls.txt --rate 20/s
   haul run cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --rate 20/s --process 'jq:.results[0]'
+  haul run batch.jsonl --base-url https://api.example.com/v1 --key '{{ custom_id }}-2'
   haul run                      go on with what is left, as the last run did
-  haul run --limit 20           a trial: begin 20 jobs, then stop";
+  haul run --limit 20           a trial: begin 20 jobs, then stop
+  haul run --max-failures 5% --stop-if 'jq:.error.code == \"quota\"'";
 
 /// Import what is given, if anything, then drain until nothing is left to do; run again to resume
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
-    /// Files to import first, '-' for standard input: a URL a line, or CSV with a header
+    /// Files to import first, '-' for standard input: a URL a line, CSV with a header, or a JSON object a line
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     #[command(flatten)]
@@ -68,6 +71,15 @@ pub(crate) struct OnceFlags {
     /// Stop after this long: 90s, 10m, 8h
     #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
     lasts: Option<Duration>,
+    /// Send at most so many requests, retries included, then stop
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_requests: Option<u64>,
+    /// Stop with exit 5 once so many jobs, or so many % of those finished, failed for good [default: the first 20 all did]
+    #[arg(long, value_name = "N|P%")]
+    max_failures: Option<MaxFailures>,
+    /// Stop with exit 5 once this jq expression is true of the body of a response, whatever its status; 'jq:@FILE' too
+    #[arg(long, value_name = "jq:EXPR", value_parser = Rule::from_setting)]
+    stop_if: Option<Rule>,
     /// How progress is shown on stderr
     #[arg(long, value_name = "HOW", default_value = "auto")]
     progress: Style,
@@ -85,8 +97,9 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     args.work.apply(&mut settings)?;
     secrets::check(&settings)?;
     let work = work(&settings)?;
-    let opened = if args.inputs.is_empty() { None } else { Some(open(&args.inputs, &args.input, &settings)?) };
-    let change = change::settle(args.input.on_change, db, last, &settings, opened.is_some()).await?;
+    let given = !args.inputs.is_empty() || args.input.repeats();
+    let opened = given.then(|| open(&args.inputs, &args.input, &settings, db)).transpose()?;
+    let change = change::settle(args.input.on_change, db, last, &settings, given).await?;
     let held = Held::take(db, opened.is_some(), settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
@@ -217,9 +230,16 @@ pub(crate) struct Watch {
 }
 
 pub(crate) fn work(settings: &Settings) -> Result<Work, UsageError> {
-    match &settings.process {
-        Some(process) => Work::from_setting(process).map_err(|e| UsageError(format!("--process: {e}"))),
-        None => Ok(Work::none()),
+    let work = match &settings.process {
+        Some(process) => Work::from_setting(process).map_err(|e| UsageError(format!("--process: {e}")))?,
+        None => Work::none(),
+    };
+    match &settings.fail_if {
+        Some(rule) => {
+            let rule = Rule::from_setting(rule).map_err(|e| UsageError(format!("--fail-if: {e}")))?;
+            Ok(work.unless(rule))
+        }
+        None => Ok(work),
     }
 }
 
@@ -239,8 +259,12 @@ pub(crate) async fn drain(
         settings: settings.clone(),
         work,
         secrets: secrets::lookup(),
+        secret_headers: Vec::new(),
         limit: once.limit,
         lasts: once.lasts,
+        max_requests: once.max_requests,
+        max_failures: once.max_failures,
+        stop_if: once.stop_if,
         stop,
         on_event: Box::new(move |event| shown.event(event)),
         clock,

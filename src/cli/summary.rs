@@ -7,11 +7,12 @@ use haul::clock::{Micros, SECOND_US};
 use haul::job::State;
 use haul::pipeline::Summary;
 use haul::progress::{Tally, count};
+use haul::reason::Reason;
 use haul::settings::Settings;
 use haul::store::{Counts, RunOutcome};
 
 use super::next;
-use super::terminal::quiet_if_closed;
+use super::terminal::{quiet_if_closed, visible};
 
 /// Failed types shown.
 const TYPES: usize = 3;
@@ -34,9 +35,35 @@ pub(crate) fn show(summary: &Summary, counts: &Counts, settings: &Settings, db: 
         Form::Json => writeln!(out, "{}", object(summary, counts)),
         Form::WithoutNext => text(&mut out, summary, counts, settings, db),
         Form::Text => text(&mut out, summary, counts, settings, db)
-            .and_then(|()| writeln!(out, "next: {}", next::command(next_verb(counts), db))),
+            .and_then(|()| writeln!(out, "next: {}", next(summary.stopped_because.as_ref(), counts, db))),
     };
     quiet_if_closed(written.and_then(|()| out.flush()))
+}
+
+/// What to type next.
+fn next(reason: Option<&Reason>, counts: &Counts, db: &Path) -> String {
+    match reason {
+        Some(Reason::Credentials { status_codes, .. }) => {
+            let codes: Vec<_> = status_codes.iter().map(u16::to_string).collect();
+            let again = format!("retry --status {}", codes.join(","));
+            format!("{} && {}", next::command(&again, db), next::command("resume", db))
+        }
+        Some(Reason::NoneSucceeded { .. } | Reason::Failures { .. }) => next::command(next::FAILURES, db),
+        _ => next::command(next_verb(counts), db),
+    }
+}
+
+/// What to do first, where the next command alone does not help.
+fn advice(reason: &Reason) -> Option<&'static str> {
+    match reason {
+        Reason::Credentials { .. } => Some("mend the credentials, then try those that were refused again and go on"),
+        Reason::NoneSucceeded { .. } => {
+            Some("see what fails and mend it; or go on in spite of it with `resume --max-failures N`")
+        }
+        Reason::Failures { .. } => Some("see what fails and mend it; `resume` goes on in spite of it"),
+        Reason::StopIf { .. } => Some("`resume` goes on with what is left"),
+        _ => None,
+    }
 }
 
 fn next_verb(counts: &Counts) -> &'static str {
@@ -75,6 +102,12 @@ fn text(out: &mut impl Write, summary: &Summary, counts: &Counts, settings: &Set
         RunOutcome::Error => "failed",
     };
     writeln!(out, "{}: {how} after {}", db.display(), seconds(summary.elapsed_us))?;
+    if let Some(reason) = &summary.stopped_because {
+        writeln!(out, "  because   {}", visible(&reason.to_string()))?;
+        if let Some(advice) = advice(reason) {
+            writeln!(out, "  do        {advice}")?;
+        }
+    }
     writeln!(out, "  this run  {} succeeded, {} failed", tally.succeeded, tally.failed)?;
     writeln!(out, "  table     {} succeeded, {} failed, {left} left", of(State::Succeeded), of(State::Failed))?;
     let limits: Vec<_> = settings.limits.iter().map(|limit| limit.name.as_str()).collect();
@@ -119,6 +152,7 @@ fn object(summary: &Summary, counts: &Counts) -> serde_json::Value {
     let stage = |name: &str| serde_json::json!({"p50": ms(tally, name, 0.5), "p90": ms(tally, name, 0.9), "p99": ms(tally, name, 0.99), "max": ms(tally, name, 1.0)});
     serde_json::json!({
         "schema": 1, "run": summary.run, "outcome": summary.outcome.as_str(),
+        "stopped_because": summary.stopped_because.as_ref().map(Reason::to_string),
         "elapsed_s": summary.elapsed_us as f64 / SECOND_US as f64,
         "succeeded": tally.succeeded, "failed": tally.failed, "requests": tally.requests, "refused": tally.refused,
         "retried": tally.retried, "rate_per_s": rate(tally), "within_sla": tally.within_sla, "late": tally.late,

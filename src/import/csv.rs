@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use csv::{ByteRecord, Reader, ReaderBuilder};
 use serde_json::{Map, Value};
 
-use super::records::{Record, Records, excerpt, fault};
+use super::records::{Record, Records, excerpt};
 use super::{Row, Rows};
 use crate::store::Reject;
 
@@ -37,22 +37,27 @@ impl Read for OneRecord {
 
 impl Csv {
     /// Reads the header; without one the columns are called `c1`, `c2`, ..
-    pub(super) fn new(input: Box<dyn Read + Send>, delimiter: u8, header: bool) -> io::Result<Result<Self, String>> {
+    pub(super) fn new(records: Records, delimiter: u8, header: bool) -> io::Result<Result<Self, String>> {
         let parser = ReaderBuilder::new()
             .delimiter(delimiter)
             .has_headers(false)
             .flexible(true)
             .from_reader(OneRecord { bytes: Vec::new(), at: 0 });
-        let records = Records::new(input, Some(delimiter));
         let mut csv = Self { records, parser, fields: ByteRecord::new(), columns: Vec::new(), first: None };
         let Some(record) = csv.next_record()? else { return Ok(Ok(csv)) };
-        if let Some(reason) = fault(record, csv.records.bytes()) {
+        if let Some(reason) = csv.records.fault(record, csv.records.bytes()) {
             return Ok(Err(format!("the first row, line {}, is no header: {reason}", record.line)));
         }
         csv.parse()?;
         if header {
-            let names = csv.fields.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
-            csv.columns = names;
+            csv.columns = csv.fields.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned()).collect();
+            // The numbers of rows that data frames are written with; without them it would be no table of theirs.
+            if let [first, second, ..] = &mut csv.columns[..]
+                && first.is_empty()
+                && !second.is_empty()
+            {
+                "c1".clone_into(first);
+            }
             if let Err(reason) = check_columns(&csv.columns) {
                 return Ok(Err(format!("the header, line {}, {reason}", record.line)));
             }
@@ -82,7 +87,7 @@ impl Csv {
     }
 
     fn row(&mut self, record: Record) -> io::Result<Result<Row, String>> {
-        if let Some(reason) = fault(record, self.records.bytes()) {
+        if let Some(reason) = self.records.fault(record, self.records.bytes()) {
             return Ok(Err(reason));
         }
         self.parse()?;
@@ -93,7 +98,9 @@ impl Csv {
         let value = |field: &[u8]| String::from_utf8(field.to_vec()).map(Value::String);
         let cells = self.columns.iter().zip(&self.fields).map(|(name, field)| Ok((name.clone(), value(field)?)));
         let values: Result<Map<String, Value>, std::string::FromUtf8Error> = cells.collect();
-        Ok(values.map(|values| Row { line: record.line, values }).map_err(|error| format!("the row {error}")))
+        Ok(values
+            .map(|values| Row { line: record.line, values, raw: None })
+            .map_err(|error| format!("the row {error}")))
     }
 }
 
@@ -112,8 +119,8 @@ impl Rows for Csv {
         self.records.bytes()
     }
 
-    fn bytes_read(&self) -> u64 {
-        self.records.read()
+    fn columns(&self) -> &[String] {
+        &self.columns
     }
 }
 

@@ -1,11 +1,19 @@
 //! Opening an input: what it is, and whether it can be read, before anything is created.
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::csv::Csv;
+use super::encoding::{Encoding, converted};
+use super::jsonl::Jsonl;
 use super::lines::Lines;
+use super::packed::{name_inside, unpacked};
+use super::records::Records;
+use super::repeat::Repeat;
+use super::stream::{Bytes, Counted, Peeked};
 use super::{Duplicates, ImportError, Rows};
 use crate::store::OnConflict;
 
@@ -30,6 +38,8 @@ pub enum Format {
     Lines,
     /// Separated values with a header.
     Csv,
+    /// A JSON object a line.
+    Jsonl,
 }
 
 /// How an input is read.
@@ -41,6 +51,8 @@ pub struct Options {
     pub delimiter: Option<char>,
     /// There is no header: the columns are called `c1`, `c2`, ..
     pub no_header: bool,
+    /// What it is encoded in; `None` = UTF-8, or UTF-16 where it begins with a byte order mark.
+    pub encoding: Option<Encoding>,
     /// What becomes of equal requests.
     pub duplicates: Duplicates,
     /// What becomes of known keys with another request, where keys are given.
@@ -54,6 +66,8 @@ pub struct Input {
     pub(super) duplicates: Duplicates,
     pub(super) on_conflict: OnConflict,
     pub(super) bytes_total: Option<u64>,
+    /// Bytes of it read so far, packed as they are.
+    pub(super) bytes_read: Arc<AtomicU64>,
 }
 
 impl Input {
@@ -68,33 +82,73 @@ impl Input {
     /// # Errors
     /// It is not there, may not be read, or cannot be what it should be.
     pub fn open(source: Source, options: Options) -> Result<Self, ImportError> {
-        let (name, mut reader, bytes_total) = match source {
+        let (name, reader, bytes_total) = match source {
             Source::Reader(name, reader) => (name, reader, None),
             Source::File(path) => open_file(&path)?,
         };
-        let failed = |source| ImportError::Open { name: name.clone(), source };
-        let unusable = |why: String| ImportError::Unusable { name: name.clone(), why };
-        let head = read_head(&mut reader).map_err(failed)?;
-        if let Some(why) = not_text(&head) {
-            return Err(unusable(why.to_owned()));
+        let bytes_read = Arc::new(AtomicU64::new(0));
+        let reader = Box::new(Counted::new(reader, bytes_read.clone()));
+        let rows = match rows(&name, reader, options) {
+            Ok(Ok(rows)) => rows,
+            Ok(Err(why)) => return Err(ImportError::Unusable { name, why }),
+            Err(source) => return Err(ImportError::Open { name, source }),
+        };
+        let Options { duplicates, on_conflict, .. } = options;
+        Ok(Self { name, rows, duplicates, on_conflict, bytes_total, bytes_read })
+    }
+
+    /// One request so many times: the rows `{"n": 1}`, `{"n": 2}`, .. Equal requests are a job each, so the same again adds
+    /// nothing and more of them add the difference.
+    #[must_use]
+    pub fn repeat(times: u64, on_conflict: OnConflict) -> Self {
+        Self {
+            name: format!("--repeat {times}"),
+            rows: Box::new(Repeat::new(times)),
+            duplicates: Duplicates::Keep,
+            on_conflict,
+            bytes_total: None,
+            bytes_read: Arc::default(),
         }
-        let head = head.strip_prefix(b"\xef\xbb\xbf".as_slice()).unwrap_or(&head).to_vec();
-        let delimiter = delimiter(&name, options.delimiter).map_err(unusable)?;
-        let format = match options.format {
-            Format::Auto if options.no_header || options.delimiter.is_some() => Format::Csv,
-            Format::Auto => guess(&name, &head),
-            given => given,
-        };
-        let reader = Box::new(Cursor::new(head).chain(reader));
-        let rows: Box<dyn Rows> = match format {
-            Format::Lines => Box::new(Lines::new(reader)),
-            _ => Box::new(Csv::new(reader, delimiter, !options.no_header).map_err(failed)?.map_err(unusable)?),
-        };
-        Ok(Self { name, rows, duplicates: options.duplicates, on_conflict: options.on_conflict, bytes_total })
     }
 }
 
-type Opened = (String, Box<dyn Read + Send>, Option<u64>);
+/// The rows of an input: unpacked, converted to UTF-8 and cut by its format; or why it cannot be used.
+fn rows(name: &str, reader: Bytes, options: Options) -> io::Result<Result<Box<dyn Rows>, String>> {
+    let inside = name_inside(name);
+    let delimiter = match delimiter(inside, options.delimiter) {
+        Ok(delimiter) => delimiter,
+        Err(why) => return Ok(Err(why)),
+    };
+    let reader = match unpacked(Peeked::new(reader))? {
+        Ok(reader) => reader,
+        Err(why) => return Ok(Err(why)),
+    };
+    let (mut reader, encoding) = match converted(reader, options.encoding)? {
+        Ok(text) => text,
+        Err(why) => return Ok(Err(why)),
+    };
+    let head = reader.look(HEAD, first_line_is_whole)?;
+    let format = match options.format {
+        Format::Auto if options.no_header || options.delimiter.is_some() => Format::Csv,
+        Format::Auto => guess(inside, head),
+        given => given,
+    };
+    if let (Format::Jsonl, Some(why)) = (format, other_json(head)) {
+        return Ok(Err(why));
+    }
+    let quotes = (format == Format::Csv).then_some(delimiter);
+    let records = Records::new(Box::new(reader), quotes).converted_from(encoding);
+    Ok(Ok(match format {
+        Format::Lines => Box::new(Lines::new(records)),
+        Format::Jsonl => Box::new(Jsonl::new(records)),
+        Format::Auto | Format::Csv => match Csv::new(records, delimiter, !options.no_header)? {
+            Ok(csv) => Box::new(csv),
+            Err(why) => return Ok(Err(why)),
+        },
+    }))
+}
+
+type Opened = (String, Bytes, Option<u64>);
 
 fn open_file(path: &std::path::Path) -> Result<Opened, ImportError> {
     let name = path.display().to_string();
@@ -111,22 +165,6 @@ fn open_file(path: &std::path::Path) -> Result<Opened, ImportError> {
     }
 }
 
-/// The first line, or as much of it as tells what the input is.
-fn read_head(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
-    let mut head = vec![0; HEAD];
-    let mut length = 0;
-    while length < HEAD && !first_line_is_whole(&head[..length]) {
-        match reader.read(&mut head[length..]) {
-            Ok(0) => break,
-            Ok(more) => length += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    head.truncate(length);
-    Ok(head)
-}
-
 fn first_line_is_whole(head: &[u8]) -> bool {
     first_row(head).is_some_and(|line| line.as_ptr_range().end < head.as_ptr_range().end)
 }
@@ -137,16 +175,6 @@ fn first_row(head: &[u8]) -> Option<&[u8]> {
         let line = line.trim_ascii();
         !line.is_empty() && !line.starts_with(b"#")
     })
-}
-
-fn not_text(head: &[u8]) -> Option<&'static str> {
-    match head {
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("it is UTF-16; convert it to UTF-8"),
-        [0x1f, 0x8b, ..] => Some("it is packed with gzip; unpack it: gunzip -c FILE | haul import -"),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("it is packed with zstd; unpack it: zstdcat FILE | haul import -"),
-        [b'P', b'K', 3, 4, ..] => Some("it is a zip archive or a spreadsheet; save it as CSV"),
-        _ => None,
-    }
 }
 
 fn delimiter(name: &str, given: Option<char>) -> Result<u8, String> {
@@ -160,15 +188,28 @@ fn delimiter(name: &str, given: Option<char>) -> Result<u8, String> {
 }
 
 fn guess(name: &str, head: &[u8]) -> Format {
-    if has_extension(name, "csv") || has_extension(name, "tsv") {
-        return Format::Csv;
+    let has = |extensions: &[&str]| extensions.iter().any(|extension| has_extension(name, extension));
+    let first = first_row(head).unwrap_or_default().trim_ascii_start();
+    match () {
+        () if has(&["csv", "tsv"]) => Format::Csv,
+        () if has(&["jsonl", "ndjson", "json"]) => Format::Jsonl,
+        () if has(&["txt"]) || begins_as_url(first) => Format::Lines,
+        () if first.starts_with(b"{") => Format::Jsonl,
+        () => Format::Csv,
     }
-    if has_extension(name, "txt") || first_row(head).is_some_and(begins_as_url) { Format::Lines } else { Format::Csv }
+}
+
+/// JSON that is not an object a line is seen by how it begins.
+fn other_json(head: &[u8]) -> Option<String> {
+    match first_row(head).unwrap_or_default().trim_ascii() {
+        [b'[', ..] => Some("it is a JSON array; write an object a line: jq -c '.[]' FILE | haul import -".to_owned()),
+        b"{" => Some("its objects go over several lines; write one a line: jq -c . FILE | haul import -".to_owned()),
+        _ => None,
+    }
 }
 
 /// No header begins like this. Whether the URL is a good one is no matter here: a bad one is to be rejected as a row.
 fn begins_as_url(line: &[u8]) -> bool {
-    let line = line.trim_ascii_start();
     let begins = |scheme: &[u8]| line.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     begins(b"http://") || begins(b"https://")
 }

@@ -1,18 +1,18 @@
 //! A URL a line. Blank lines and lines that begin with `#` are no rows.
 
-use std::io::{self, Read};
+use std::io;
 
 use serde_json::{Map, Value};
 
-use super::records::{Records, excerpt, fault};
+use super::records::{Records, excerpt};
 use super::{Row, Rows};
 use crate::store::Reject;
 
 pub(super) struct Lines(Records);
 
 impl Lines {
-    pub(super) fn new(input: Box<dyn Read + Send>) -> Self {
-        Self(Records::new(input, None))
+    pub(super) fn new(records: Records) -> Self {
+        Self(records)
     }
 }
 
@@ -23,7 +23,7 @@ impl Rows for Lines {
             if line.is_empty() || line.starts_with(b"#") {
                 continue;
             }
-            let url = match (fault(record, line), std::str::from_utf8(line)) {
+            let url = match (self.0.fault(record, line), std::str::from_utf8(line)) {
                 (None, Ok(url)) => url.to_owned(),
                 (reason, _) => {
                     let reason = reason.unwrap_or_default();
@@ -31,16 +31,12 @@ impl Rows for Lines {
                 }
             };
             let values = Map::from_iter([("url".to_owned(), Value::String(url))]);
-            return Ok(Some(Ok(Row { line: record.line, values })));
+            return Ok(Some(Ok(Row { line: record.line, values, raw: None })));
         }
         Ok(None)
     }
 
     fn text(&self) -> &[u8] {
         self.0.bytes()
-    }
-
-    fn bytes_read(&self) -> u64 {
-        self.0.read()
     }
 }

@@ -25,10 +25,11 @@ pub(crate) struct Records {
     end: usize,
     record: Vec<u8>,
     line: u64,
-    read: u64,
     /// Quotes join lines, and begin where a field does: after this byte.
     delimiter: Option<u8>,
     after_cr: bool,
+    /// What the input is converted from; what could not be is a byte that is no UTF-8.
+    encoding: Option<&'static str>,
 }
 
 /// Where in a record the reading is. The same rules as the CSV parser's, which is given one record at a time.
@@ -51,20 +52,21 @@ impl Records {
             end: 0,
             record: Vec::new(),
             line: 1,
-            read: 0,
             delimiter,
             after_cr: false,
+            encoding: None,
         }
+    }
+
+    /// The input was converted from this encoding.
+    pub(crate) fn converted_from(mut self, encoding: Option<&'static str>) -> Self {
+        self.encoding = encoding;
+        self
     }
 
     /// The bytes of the last record, without the end of its line.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.record
-    }
-
-    /// Bytes of the input that were read so far.
-    pub(crate) fn read(&self) -> u64 {
-        self.read
     }
 
     /// Bytes of memory that are held for records.
@@ -140,6 +142,31 @@ impl Records {
         (false, self.end - self.at)
     }
 
+    /// Why the bytes of a record are no row, whatever its format.
+    pub(crate) fn fault(&self, record: Record, bytes: &[u8]) -> Option<String> {
+        if record.too_long {
+            let why = if self.delimiter.is_some() { ", or a quote that it opens is not closed" } else { "" };
+            return Some(format!("the row is longer than {LONGEST} bytes{why}"));
+        }
+        if record.unclosed {
+            return Some("the row opens a quote that is not closed before the end of the input".to_owned());
+        }
+        match (std::str::from_utf8(bytes), self.encoding) {
+            (Ok(_), _) => {
+                bytes.iter().position(|&byte| byte == 0).map(|at| format!("byte {} of the row is NUL", at + 1))
+            }
+            (Err(_), Some(encoding)) => Some(format!("the row holds what is no {encoding}; is it another --encoding?")),
+            (Err(error), None) => {
+                let at = error.valid_up_to();
+                Some(format!(
+                    "byte {} of the row is not UTF-8: {:#04x}; --encoding says what it is, such as windows-1252",
+                    at + 1,
+                    bytes[at]
+                ))
+            }
+        }
+    }
+
     /// Has bytes to look at; `false` at the end of the input.
     fn fill(&mut self) -> io::Result<bool> {
         while self.at == self.end {
@@ -147,7 +174,6 @@ impl Records {
                 Ok(0) => return Ok(false),
                 Ok(length) => {
                     (self.at, self.end) = (0, length);
-                    self.read += length as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -155,21 +181,6 @@ impl Records {
         }
         Ok(true)
     }
-}
-
-/// Why the bytes of a record are no row, whatever its format.
-pub(crate) fn fault(record: Record, bytes: &[u8]) -> Option<String> {
-    if record.too_long {
-        return Some(format!("the row is longer than {LONGEST} bytes, or a quote that it opens is not closed"));
-    }
-    if record.unclosed {
-        return Some("the row opens a quote that is not closed before the end of the input".to_owned());
-    }
-    if let Err(error) = std::str::from_utf8(bytes) {
-        let at = error.valid_up_to();
-        return Some(format!("byte {} of the row is not UTF-8: {:#04x}; convert the input", at + 1, bytes[at]));
-    }
-    bytes.iter().position(|&byte| byte == 0).map(|at| format!("byte {} of the row is NUL", at + 1))
 }
 
 /// The row as it is kept with the reason for its rejection: cut to 1,000 characters.

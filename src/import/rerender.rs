@@ -2,27 +2,27 @@
 
 use crate::request::Request;
 use crate::store::{Change, Stored};
-use crate::template::Template;
+use crate::template::{Made, Template};
 
 /// Judges a job by what the templates that were in force make of its row, and what others would.
 ///
 /// A job not sent yet whose request the old templates make gets the request of the new ones. A key that the old templates
 /// make becomes that of the new ones, of jobs that were sent too, so that the same input adds nothing under the new templates
-/// either. Of a job that was sent, a row from which the new templates make nothing is no matter: no input adds it again.
+/// either; keys that the rows say themselves stay. Of a job that was sent, a row from which the new templates make nothing is no matter: no input adds it again.
 #[must_use]
 pub fn judge(old: &Template, new: &Template, stored: &Stored) -> Change {
-    let Ok((old_key, old_request)) = old.render(stored.request.row.clone()) else { return Change::Stay };
-    let made = stored.unsent && says_the_same(&old_request, &stored.request);
-    let rest = rest_of_key(&stored.key, &old_key, old.key_is_hash());
+    let Ok(before) = old.make(stored.request.row.clone(), None) else { return Change::Stay };
+    let made = stored.unsent && says_the_same(&before.request, &stored.request);
+    let rest = rest_of_key(&stored.key, &before.key, before.hashed);
     if !made && (stored.unsent || rest.is_none()) {
         return Change::Stay;
     }
-    let (key, request) = match new.render(stored.request.row.clone()) {
-        Ok(rendered) => rendered,
+    let Made { key, hashed, request } = match new.make(stored.request.row.clone(), None) {
+        Ok(made) => made,
         Err(refusal) if made => return Change::Refuse(refusal.to_string()),
         Err(_) => return Change::Stay,
     };
-    let key = rest.map(|rest| if new.key_is_hash() { key + rest } else { key });
+    let key = rest.map(|rest| if hashed { key + rest } else { key });
     Change::To {
         key: key.filter(|key| *key != stored.key),
         request: Some(request).filter(|request| made && *request != stored.request),

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{About, ImportError, Input, LOOK, Progress, Reading, Summary};
+use super::jobs::Ended;
+use super::{About, ImportError, Input, LOOK, Reading, Summary};
 use crate::clock::Clock;
 use crate::store::{Imported, Part, Parts, Reject, Store};
 use crate::template::Template;
@@ -18,7 +19,8 @@ pub struct Strict {
 
 /// Imports all inputs in one transaction, unless one row is rejected: then nothing is imported, and every input was read to
 /// its end to tell all that is wrong. `stop` is asked between chunks, and while an input is waited for; nothing is imported
-/// then either.
+/// then either. `told` is called for each chunk: with the name of its input, the rows of that so far, and the rows of the
+/// chunk that are rejected, which are kept nowhere else.
 ///
 /// Nobody else can write to the store meanwhile. Of a reader that waits for a stream, see [`super::import`].
 ///
@@ -30,15 +32,15 @@ pub async fn import_strictly<S: Store>(
     template: Arc<Template>,
     clock: &Clock,
     stop: &(dyn Fn() -> bool + Sync),
-    on_progress: &mut (dyn FnMut(&str, Progress) + Send),
+    told: &mut (dyn FnMut(&str, u64, &[Reject]) + Send),
 ) -> Result<Strict, ImportError> {
     let mut inputs = Inputs {
         left: inputs.into_iter(),
         template,
         stop,
-        on_progress,
+        told,
         reading: None,
-        handed_out: About::default(),
+        handed_out: (About::default(), Vec::new()),
         done: Vec::new(),
         failed: None,
     };
@@ -54,9 +56,10 @@ struct Inputs<'a> {
     left: std::vec::IntoIter<Input>,
     template: Arc<Template>,
     stop: &'a (dyn Fn() -> bool + Sync),
-    on_progress: &'a mut (dyn FnMut(&str, Progress) + Send),
+    told: &'a mut (dyn FnMut(&str, u64, &[Reject]) + Send),
     reading: Option<Reading>,
-    handed_out: About,
+    /// What is known of the last chunk, and its rejected rows.
+    handed_out: (About, Vec<Reject>),
     /// The last of these is being read.
     done: Vec<(String, Summary)>,
     failed: Option<ImportError>,
@@ -93,14 +96,15 @@ impl Parts for Inputs<'_> {
             match tokio::time::timeout(LOOK, reading.batches.recv()).await {
                 Err(_) => {}
                 Ok(Some(batch)) => {
-                    self.handed_out = batch.about;
+                    self.handed_out = (batch.about, batch.chunk.rejects.clone());
                     return Part::Rows(batch.chunk);
                 }
                 Ok(None) => {
                     let Some(Reading { name, reader, .. }) = self.reading.take() else { continue };
                     self.failed = match reader.await {
                         Ok(Ok(())) => continue,
-                        Ok(Err(source)) => Some(ImportError::ReadStrictly { name, source }),
+                        Ok(Err(Ended::Broken(source))) => Some(ImportError::ReadStrictly { name, source }),
+                        Ok(Err(Ended::TooMany)) => Some(ImportError::TooManyDifferent { name, so_far: "nothing" }),
                         Err(_) => Some(ImportError::Reader { name }),
                     };
                     return Part::End { keep: false };
@@ -111,11 +115,11 @@ impl Parts for Inputs<'_> {
 
     fn took(&mut self, done: Imported, conflicts: Vec<Reject>) {
         let Some((name, summary)) = self.done.last_mut() else { return };
-        let about = std::mem::take(&mut self.handed_out);
-        let bytes = about.bytes_read;
+        let (about, mut rejects) = std::mem::take(&mut self.handed_out);
         summary.add(about, done);
-        summary.show(conflicts);
-        let bytes_total = self.reading.as_ref().and_then(|reading| reading.bytes_total);
-        (self.on_progress)(name, Progress { rows: summary.rows, added: summary.added, bytes, bytes_total });
+        summary.show(conflicts.clone());
+        rejects.extend(conflicts);
+        rejects.sort_by_key(|reject| reject.line);
+        (self.told)(name, summary.rows, &rejects);
     }
 }

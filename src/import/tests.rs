@@ -1,9 +1,15 @@
 //! What an input may hold, and what becomes of it.
 
+mod base;
+mod duplicates;
+mod encodings;
 mod inputs;
+mod json;
+mod packed;
 mod requests;
 mod secrets;
 mod store;
+mod tools;
 
 use serde_json::{Map, Value};
 

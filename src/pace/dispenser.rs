@@ -21,14 +21,16 @@ pub struct Dispenser {
 struct State {
     queue: Queue<oneshot::Sender<Sent>>,
     closed: bool,
+    /// Permits that may still be handed out.
+    left: u64,
 }
 
 impl Dispenser {
-    /// Hands out what this pacer allows.
+    /// Hands out what this pacer allows, `most` permits in all.
     #[must_use]
-    pub fn new(pacer: Pacer, clock: Clock) -> Self {
+    pub fn new(pacer: Pacer, most: u64, clock: Clock) -> Self {
         let unlimited = pacer.limits().is_empty();
-        let state = Mutex::new(State { queue: Queue::new(pacer, clock.now_us()), closed: false });
+        let state = Mutex::new(State { queue: Queue::new(pacer, clock.now_us()), closed: false, left: most });
         Self { state, changed: Notify::new(), clock, unlimited }
     }
 
@@ -43,16 +45,17 @@ impl Dispenser {
     }
 
     /// Waits for the moment at which a request may be sent under a permit that is void after `void_after_us`. `None`: it
-    /// became void, or the run is stopping; nothing may be sent.
+    /// became void, all permits are used, or the run is stopping; nothing may be sent.
     pub async fn permit(&self, void_after_us: Micros) -> Option<Sent> {
         let granted = {
             let mut state = self.state();
-            if state.closed {
+            if state.closed || state.left == 0 {
                 return None;
             }
             if self.unlimited
                 && let Some(sent) = state.queue.at_once(self.clock.now_us())
             {
+                state.left -= 1;
                 return Some(sent);
             }
             let (granted, receiver) = oneshot::channel();
@@ -67,6 +70,19 @@ impl Dispenser {
     #[must_use]
     pub fn forecast(&self, horizon_us: Micros, max: usize) -> Vec<Micros> {
         self.state().queue.forecast(self.clock.now_us(), horizon_us, max)
+    }
+
+    /// How many jobs may still be claimed, each with a permit that nobody has claimed yet.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        let state = self.state();
+        state.left.saturating_sub(state.queue.outstanding() as u64)
+    }
+
+    /// All permits that there were are used.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.state().left == 0
     }
 
     /// No limit holds: permits need neither be forecast nor written down.
@@ -116,11 +132,17 @@ impl Dispenser {
 
     /// Serves all whose moment has come, and tells when to look again.
     fn serve_due(&self) -> Micros {
-        let queue = &mut self.state().queue;
+        let State { queue, left, .. } = &mut *self.state();
         loop {
             match queue.turn(self.clock.now_us()) {
-                // Who has gone away in the meantime leaves a permit unused: too few is safe, too many is not.
-                Turn::Granted(waiting, sent) => drop(waiting.send(sent)),
+                Turn::Granted(waiting, sent) => {
+                    // Who has gone away in the meantime leaves a permit unused: too few is safe, too many is not.
+                    let _ = waiting.send(sent);
+                    *left -= 1;
+                    if *left == 0 {
+                        drop(queue.clear());
+                    }
+                }
                 Turn::Void(waiting) => drop(waiting), // dropping the sender tells the one who waits
                 Turn::Wait(at_us) => return at_us,
             }

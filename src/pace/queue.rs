@@ -52,9 +52,17 @@ impl<T> Queue<T> {
         self.waiting.push_back((void_after_us, who));
     }
 
+    /// Permits claimed that are neither used nor void yet.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.claimed
+    }
+
     /// Takes a permit past those who wait, where no limit holds.
     pub fn at_once(&mut self, now_us: Micros) -> Option<Sent> {
-        self.pacer.send(now_us)
+        let sent = self.pacer.send(now_us)?;
+        self.claimed = self.claimed.saturating_sub(1);
+        Some(sent)
     }
 
     /// Serves the first of those who wait, if his moment has come. To be called until it says when to look again.

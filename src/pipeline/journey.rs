@@ -13,8 +13,9 @@ use crate::commit::{Outcome, Report, Slot};
 use crate::fetch::{Fetched, Fetcher};
 use crate::job::{Event, Standing, State};
 use crate::pace::{Dispenser, Sent};
-use crate::process::{JobRef, Pool, Work};
+use crate::process::{Pool, Rule, Work};
 use crate::progress::{OnEvent, RunEvent};
+use crate::reason::Reason;
 use crate::response::Response;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
@@ -31,6 +32,8 @@ pub(super) struct Context<S> {
     pub(super) pool: Pool,
     pub(super) settings: Arc<Settings>,
     pub(super) work: Work,
+    /// A response that meets it ends the run.
+    pub(super) stop_if: Option<Rule>,
     pub(super) dispenser: Arc<Dispenser>,
     /// Read while a job is processed; written by a suspect, which is thereby alone.
     pub(super) alone: Arc<RwLock<()>>,
@@ -82,7 +85,7 @@ impl<S: Store> Context<S> {
         job.slot.room = room;
         match (failure, response) {
             (None, Some(response)) => {
-                if self.work.is_none() {
+                if self.work.is_none() && self.stop_if.is_none() {
                     // Nothing of the user's runs between the two: response and result are reported together.
                     job.unsaved = Some(response.clone());
                 } else {
@@ -90,11 +93,15 @@ impl<S: Store> Context<S> {
                 }
                 let Standing { generation, .. } = job.standing;
                 job.standing = Standing { state: State::Fetched, generation: generation + 1, ..job.standing };
+                self.stop_if_met(&job.lease, &response).await?;
                 Some((job, response))
             }
             (failure, response) => {
                 let failure = failure.unwrap_or_else(no_answer);
                 self.pause_if_throttled(&failure, sent).await;
+                if let Some(response) = &response {
+                    self.stop_if_met(&job.lease, response).await?;
+                }
                 self.end(job, Event::FetchFailed(failure), response, None).await;
                 None
             }
@@ -146,6 +153,24 @@ impl<S: Store> Context<S> {
             }
         }
         (self.on_event)(&RunEvent::Paused { until_us });
+    }
+
+    /// Asks on a CPU thread whether this answer is to end the run. `None`: the run left first.
+    async fn stop_if_met(&self, lease: &Arc<Lease>, response: &Arc<Response>) -> Option<()> {
+        let Some(rule) = &self.stop_if else { return Some(()) };
+        let (told, answer) = oneshot::channel();
+        let (asked, lease, response) = (rule.clone(), lease.clone(), response.clone());
+        let (key, status_code) = (lease.key.clone(), response.status_code);
+        self.pool.spawn(move || {
+            // Nobody listens any more where the run has left.
+            let _ = told.send(asked.is_met(&response, &lease.seen));
+        });
+        // Whoever panics says nothing, which is no yes.
+        if self.unless_left(answer).await?.unwrap_or(false) {
+            let rule = rule.setting().to_owned();
+            self.report(Outcome::Hopeless(Reason::StopIf { key, status_code, rule })).await;
+        }
+        Some(())
     }
 
     /// Makes the result and reports it.
@@ -257,8 +282,7 @@ type Processed = (Result<String, Failure>, Micros, Micros);
 
 fn work_on(work: &Work, lease: &Lease, response: &Response, clock: Clock) -> Processed {
     let begun_us = clock.now_us();
-    let seen = JobRef { id: lease.job, key: &lease.key, attempt: lease.attempt, request: &lease.request };
-    let output = work.run(response, seen);
+    let output = work.run(response, &lease.seen);
     (output, begun_us, clock.now_us())
 }
 

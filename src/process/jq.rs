@@ -6,10 +6,10 @@ use jaq_core::{Compiler, Ctx, Vars};
 use jaq_json::Val;
 use sha2::{Digest, Sha256};
 
-use super::JobRef;
 use super::bounds::{self, MAX_MESSAGE};
 use super::{plain, refused};
 use crate::attempt::Failure;
+use crate::job::Job;
 use crate::response::Response;
 
 mod error;
@@ -21,6 +21,9 @@ pub use error::JqError;
 use output::Outputs;
 
 type Data = JustLut<Val>;
+
+/// What a condition may put out for one response: one that never ends must not hold a CPU thread for ever.
+const MAX_OUTPUTS: usize = 1_000_000;
 
 /// What a filter knows beside its input, in the order in which the values are given.
 const VARIABLES: [&str; 4] = ["$key", "$row", "$status", "$headers"];
@@ -69,11 +72,9 @@ impl Jq {
     ///
     /// # Errors
     /// An error in the filter, in its own words; output that JSON has no words for.
-    pub fn run(&self, response: &Response, job: JobRef<'_>) -> Result<String, Failure> {
-        let input = input(response)?;
-        let context = Ctx::<Data>::new(&self.filter.lut, self.variables(response, job));
+    pub fn run(&self, response: &Response, job: &Job) -> Result<String, Failure> {
         let mut outputs = Outputs::default();
-        for output in self.filter.id.run((context, input)) {
+        for output in self.outputs(response, job)? {
             match output {
                 Ok(value) => outputs.push(value).map_err(refused)?,
                 Err(exception) => return Err(refused(message(exception))),
@@ -82,10 +83,35 @@ impl Jq {
         outputs.finish().map_err(refused)
     }
 
-    fn variables(&self, response: &Response, job: JobRef<'_>) -> Vars<Val> {
+    /// Whether one of its outputs over this response is neither `false` nor `null`. Stops at the first that is.
+    ///
+    /// # Errors
+    /// An error in the filter before that, in its own words.
+    pub fn is_true(&self, response: &Response, job: &Job) -> Result<bool, Failure> {
+        for output in self.outputs(response, job)?.take(MAX_OUTPUTS) {
+            let value = output.map_err(|exception| refused(message(exception)))?;
+            let holds = !matches!(value, Val::Null | Val::Bool(false));
+            value::dismantle(value);
+            if holds {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn outputs(
+        &self,
+        response: &Response,
+        job: &Job,
+    ) -> Result<impl Iterator<Item = jaq_core::ValX<'_, Val>>, Failure> {
+        let context = Ctx::<Data>::new(&self.filter.lut, self.variables(response, job));
+        Ok(self.filter.id.run((context, input(response)?)))
+    }
+
+    fn variables(&self, response: &Response, job: &Job) -> Vars<Val> {
         let [key, row, status, headers] = self.uses;
         Vars::new([
-            if key { Val::from(job.key.to_owned()) } else { Val::Null },
+            if key { Val::from(job.key.clone()) } else { Val::Null },
             if row { value::object(&job.request.row) } else { Val::Null },
             if status { Val::from(usize::from(response.status_code)) } else { Val::Null },
             if headers { value::object(&response.headers) } else { Val::Null },

@@ -7,6 +7,7 @@ use crate::request::Request;
 
 /// What becomes of a row whose key is known with another request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OnConflict {
     /// It is rejected.
     #[default]

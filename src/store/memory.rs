@@ -7,7 +7,7 @@ use crate::job::Wish;
 use crate::limit::Limit;
 use crate::minutes::Minutes;
 use crate::store::{
-    Chunk, Committed, Counts, Done, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Rerender,
+    Chunk, Committed, Counts, Done, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Reject, Rerender,
     Rerendered, RunOutcome, Store, Want, WriteBack,
 };
 
@@ -82,6 +82,10 @@ impl Store for MemoryStore {
             }
             done
         }))
+    }
+
+    async fn rejected(&self, import: i64, after_line: u64, most: u32) -> Done<Vec<Reject>> {
+        Ok(self.with(|tables| tables.rejected_after(import, after_line, most)))
     }
 
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {

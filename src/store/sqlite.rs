@@ -1,7 +1,9 @@
 //! The store on SQLite: one connection that writes, one constant statement a batch and table, one file a statement.
 
+pub mod answers;
 mod compact;
 pub mod console;
+pub mod detail;
 mod import;
 mod open;
 mod overview;
@@ -9,12 +11,14 @@ mod pack;
 mod params;
 mod probe;
 mod rerender;
+mod results;
 mod sandbox;
 mod templates;
 mod unpack;
 mod wish;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
@@ -22,6 +26,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
+pub use results::{Finished, results};
 pub use templates::{Remembered, count_unsent, remembered};
 
 use super::*;
@@ -37,6 +42,8 @@ type Inner<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 #[derive(Debug)]
 pub struct SqliteStore {
     writer: Mutex<Writer>,
+    /// See [`SqliteStore::told_of_jobs`].
+    jobs_added: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -54,7 +61,7 @@ impl SqliteStore {
         let mut connection = open::writer(path, durability, create).await?;
         // What others write from here on is a change; the first look may come long after a first claim.
         let data_version = version_of_data(&mut connection).await.map_err(failed("look at the database"))?;
-        Ok(Self { writer: Mutex::new(Writer { connection, data_version }) })
+        Ok(Self { writer: Mutex::new(Writer { connection, data_version }), jobs_added: AtomicBool::new(false) })
     }
 
     /// Closes the database; the last process to do so tidies the write-ahead log away.
@@ -63,6 +70,25 @@ impl SqliteStore {
     /// Where the disk fails; nothing is lost.
     pub async fn close(self) -> Result<(), StoreError> {
         self.writer.into_inner().connection.close().await.map_err(failed("close the database"))
+    }
+
+    /// Jobs were added through this very store, beside a run over it: the next look tells of a change. What a connection
+    /// writes itself is none to `PRAGMA data_version`.
+    pub(crate) fn told_of_jobs(&self) {
+        self.jobs_added.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on commits survive this.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn set_durability(&self, durability: Durability) -> Result<(), StoreError> {
+        let pragma = match durability {
+            Durability::PowerLoss => "PRAGMA synchronous = FULL",
+            Durability::Crash => "PRAGMA synchronous = NORMAL",
+        };
+        let connection = &mut self.writer().await.connection;
+        sqlx::query(pragma).execute(connection).await.map(drop).map_err(failed("set the durability"))
     }
 
     async fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -133,6 +159,15 @@ impl Store for SqliteStore {
     ) -> Done<Rerendered> {
         let connection = &mut self.writer().await.connection;
         rerender::all(connection, change, stop, now_us).await.map_err(failed("change the requests"))
+    }
+
+    async fn rejected(&self, import: i64, after_line: u64, most: u32) -> Done<Vec<Reject>> {
+        let connection = &mut self.writer().await.connection;
+        let read = async {
+            let rows = rows!(connection, "rejected.sql", import, after_line as i64, most);
+            rows.iter().map(reject).collect::<Inner<_>>()
+        };
+        read.await.map_err(failed("read the rejected rows"))
     }
 
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
@@ -220,7 +255,8 @@ impl Store for SqliteStore {
         let Writer { connection, data_version } = &mut *self.writer().await;
         let read = async {
             let version = version_of_data(connection).await?;
-            let changed = std::mem::replace(data_version, version) != version;
+            let elsewhere = std::mem::replace(data_version, version) != version;
+            let changed = self.jobs_added.swap(false, Ordering::Relaxed) || elsewhere;
             let control: Option<Option<String>> =
                 rows!(connection, "control.sql", run).first().map(|row| row.try_get(0)).transpose()?;
             let stop = control.flatten().as_deref() == Some("stop");
@@ -345,7 +381,8 @@ async fn write_back(
     }
     if batch.iter().any(|write| write.output.is_some()) {
         let packed = pack::results(batch);
-        execute!(tx, "write_results.sql", packed.rows, packed.blob, now_us);
+        let finished_at_us: Micros = scalar!(tx, "result_time.sql", now_us);
+        execute!(tx, "write_results.sql", packed.rows, packed.blob, finished_at_us);
     }
     execute!(tx, "write_counts.sql", pack::counts(batch, from));
     Ok(())
@@ -408,4 +445,8 @@ fn count(row: &SqliteRow) -> Inner<((State, Option<ErrorType>), u64)> {
     let error_type: String = row.try_get(1)?;
     let error_type = Some(error_type).filter(|t| !t.is_empty()).map(ErrorType::stored);
     Ok(((state(row.try_get(0)?)?, error_type), u64::try_from(row.try_get::<i64, _>(2)?)?))
+}
+
+fn reject(row: &SqliteRow) -> Inner<Reject> {
+    Ok(Reject { line: u64::try_from(row.try_get::<i64, _>(0)?)?, reason: row.try_get(1)?, text: row.try_get(2)? })
 }

@@ -60,7 +60,9 @@ fn parse(text: &str) -> Result<Url, String> {
         return Err(format!("holds {bad:?}; in a URL it is percent-encoded"));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err("is not absolute; it begins with http:// or https://".to_owned());
+        return Err(
+            "is not absolute; it begins with http:// or https://, or --base-url says what it is joined to".to_owned()
+        );
     };
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return Err(format!("begins with {scheme:?}; only http:// and https:// are known"));

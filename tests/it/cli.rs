@@ -1,17 +1,24 @@
 //! What a person sees and a script relies on: the real program, its words, its streams and its exit codes.
 
 mod changes;
+mod export;
 mod folder;
+mod formats;
+mod held;
 mod help;
 mod import;
 mod numbers;
 mod prune;
 mod query;
 mod readme;
+mod rejected;
+mod repeat;
 mod retry;
+mod rules;
 mod runs;
 mod secrets;
 mod settings;
+mod show;
 mod terminal;
 mod usage;
 

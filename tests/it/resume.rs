@@ -5,6 +5,7 @@
 pub(crate) mod bench;
 mod changes;
 mod ends;
+mod hopeless;
 mod imports;
 mod kills;
 mod lock;

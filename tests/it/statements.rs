@@ -20,7 +20,8 @@ const LARGE: [&str; 5] = ["jobs", "requests", "responses", "results", "attempts"
 const SMALL_INDEX: &str = "INDEX jobs_leased";
 
 /// Steps that are slow only where there is much to do, and where there never is: file, step, reason.
-const EXCEPTIONS: [(&str, &str, &str); 14] = [
+const EXCEPTIONS: [(&str, &str, &str); 15] = [
+    ("answers/template.sql", "ORDER BY", "sorts a handful of imports, once an export"),
     ("carry_spends.sql", "ORDER BY", "sorts a handful of limits, once a run"),
     ("limits.sql", "ORDER BY", "sorts a handful of limits, once a run"),
     ("overview/limits.sql", "ORDER BY", "sorts a handful of limits, for people"),
@@ -169,6 +170,20 @@ async fn jobs_are_found_by_the_index_that_was_made_for_it() {
         let (_, sql) = statements.iter().find(|(file, _)| file == name).unwrap_or_else(|| panic!("no {name}"));
         let steps = schema.plan(sql).await;
         assert_eq!(ways(sql, &steps), expected, "{name}");
+    }
+}
+
+/// The last result of ten million is found as fast as of ten, and a page is read where it begins.
+#[tokio::test]
+async fn results_are_read_by_the_index_of_their_order() {
+    let mut schema = Schema::new().await;
+    for (file, expected) in [
+        ("result_time.sql", "SEARCH results USING COVERING INDEX results_in_order"),
+        ("results.sql", "SEARCH r USING INDEX results_in_order (finished_at_us>?)"),
+    ] {
+        let statements = statements();
+        let (_, sql) = statements.iter().find(|(name, _)| name == file).unwrap_or_else(|| panic!("no {file}"));
+        assert_eq!(schema.plan(sql).await[0], expected, "{file}");
     }
 }
 

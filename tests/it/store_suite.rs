@@ -144,6 +144,7 @@ macro_rules! store_suite {
                 an_import_that_nobody_began_takes_no_rows,
                 a_key_twice_in_one_chunk_makes_one_job,
                 rejected_rows_are_kept_with_their_reason,
+                the_rejected_rows_of_an_import_are_read_page_by_page,
                 an_import_remembers_how_far_it_came,
                 jobs_are_claimed_in_the_order_of_their_import,
                 a_job_imported_again_after_it_finished_stays_finished,

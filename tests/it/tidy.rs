@@ -12,8 +12,21 @@ mod text;
 
 /// Pure; each may know the others, nothing else of the crate. `report` is here with its numbers: the store reads them, and
 /// whoever shows them does not ask where they lay.
-const DOMAIN: [&str; 12] = [
-    "attempt", "backoff", "clock", "job", "limit", "minutes", "near", "report", "request", "response", "settings",
+const DOMAIN: [&str; 15] = [
+    "attempt",
+    "backoff",
+    "clock",
+    "hope",
+    "job",
+    "limit",
+    "minutes",
+    "near",
+    "reason",
+    "report",
+    "request",
+    "response",
+    "result_line",
+    "settings",
     "status",
 ];
 /// Steps of the journey; none knows another.
@@ -21,7 +34,7 @@ const STEPS: [&str; 6] = ["import", "claim", "pace", "fetch", "process", "commit
 /// Steps that know nothing of the store.
 const STORELESS: [&str; 3] = ["pace", "fetch", "process"];
 /// What joins the steps or stands above them.
-const ABOVE: [&str; 2] = ["pipeline", "cli"];
+const ABOVE: [&str; 4] = ["pipeline", "library", "error", "cli"];
 
 /// What breaks a rule in a file.
 type Rule = fn(path: &str, text: &str) -> Vec<String>;
@@ -299,6 +312,35 @@ laws! {
             ("src/store/sqlite/claim.sql", "-- one; really\nSELECT ';' -- ; a trap\n;\n"),
             ("migrations/sqlite/0001_tables.sql", "CREATE TABLE a (b); CREATE TABLE c (d);"),
         ];
+}
+
+/// Crates that only the command line needs, which a program that uses the library does not build.
+const OF_THE_COMMAND_LINE: [&str; 11] = [
+    "anstream",
+    "anyhow",
+    "axum",
+    "clap",
+    "clap_complete",
+    "clap_mangen",
+    "comfy-table",
+    "dotenvy",
+    "indicatif",
+    "owo-colors",
+    "tracing-subscriber",
+];
+
+/// Dependencies of the command line that are built without it.
+fn not_optional(manifest: &str) -> Vec<&str> {
+    let dependencies = manifest.split("\n[dependencies]").nth(1).unwrap_or("").split("\n[").next().unwrap_or("");
+    let named = |line: &&str| OF_THE_COMMAND_LINE.iter().any(|name| line.split(['=', ' ', '.']).next() == Some(name));
+    dependencies.lines().filter(named).filter(|line| !line.contains("optional = true")).collect()
+}
+
+#[test]
+fn the_library_builds_nothing_that_only_the_command_line_needs() {
+    assert_eq!(not_optional(include_str!("../../Cargo.toml")), [""; 0]);
+    let broken = "a\n[dependencies]\nserde = \"1\"\nclap = \"4\"\naxum = { optional = true }\n[dev-dependencies]\nanyhow = \"1\"";
+    assert_eq!(not_optional(broken), ["clap = \"4\""], "it is seen");
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use std::hint::black_box;
 
 use haul::attempt::Failure;
-use haul::process::{JobRef, Processor};
+use haul::job::Job;
+use haul::process::Processor;
 use haul::response::Response;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,7 @@ pub(crate) struct Sum {
 impl Processor for SumOfSquares {
     type Output = Sum;
 
-    fn process(&self, response: &Response, _job: JobRef<'_>) -> Result<Sum, Failure> {
+    fn process(&self, response: &Response, _job: &Job) -> Result<Sum, Failure> {
         let Numbers { id, below } = response.json()?;
         Ok(Sum { id, sum_of_squares: sum_of_squares(below) })
     }
@@ -44,7 +45,6 @@ fn sum_of_squares(below: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use haul::process::Work;
-    use haul::request::Request;
     use serde_json::Map;
 
     use super::*;
@@ -53,10 +53,8 @@ mod tests {
     fn a_response_becomes_its_sum() {
         let body = r#"{"id":17,"below":10000,"numbers":[]}"#.into();
         let response = Response { status_code: 200, headers: Map::new(), body, fetched_at_us: 0 };
-        let (method, url) = ("GET".to_owned(), "http://127.0.0.1/numbers/17".to_owned());
-        let request = Request { method, url, headers: Map::new(), body: None, row: Map::new() };
-        let job = JobRef { id: 1, key: "17", attempt: 1, request: &request };
-        let result = Work::of(SumOfSquares).run(&response, job);
+        let job = Job::get("http://127.0.0.1/numbers/17").key(17);
+        let result = Work::of(SumOfSquares).run(&response, &job);
         assert_eq!(result.as_deref(), Ok(r#"{"id":17,"sum_of_squares":333283335000}"#));
     }
 

@@ -140,7 +140,8 @@ pub(crate) fn real(x: f64) -> String {
     format!("{x:?}")
 }
 
-fn base64(bytes: &[u8]) -> String {
+/// As RFC 4648 says, with padding.
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {

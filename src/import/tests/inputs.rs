@@ -9,13 +9,13 @@ use super::row;
 use crate::import::records::{LONGEST, Records};
 use crate::import::{Format, ImportError, Input, Options, Source};
 
-fn open(name: &str, bytes: &[u8], options: Options) -> Result<Input, ImportError> {
+pub(super) fn open(name: &str, bytes: &[u8], options: Options) -> Result<Input, ImportError> {
     Input::open(Source::Reader(name.to_owned(), Box::new(Cursor::new(bytes.to_vec()))), options)
 }
 
-type Seen = Result<(u64, Map<String, Value>), (u64, String)>;
+pub(super) type Seen = Result<(u64, Map<String, Value>), (u64, String)>;
 
-fn rows_of(mut input: Input) -> Vec<Seen> {
+pub(super) fn rows_of(mut input: Input) -> Vec<Seen> {
     let mut seen = Vec::new();
     while let Some(row) = input.rows.next().unwrap() {
         seen.push(match row {
@@ -30,7 +30,7 @@ fn csv(bytes: &[u8]) -> Vec<Seen> {
     rows_of(open("rows.csv", bytes, Options::default()).unwrap())
 }
 
-fn refused(line: u64, reason: &str) -> Seen {
+pub(super) fn refused(line: u64, reason: &str) -> Seen {
     Err((line, reason.to_owned()))
 }
 
@@ -57,11 +57,12 @@ fn csv_is_read_however_it_was_written() {
 fn a_bad_row_is_refused_and_the_next_one_read() {
     let good = |line| Ok((line, row(&[("a", "1"), ("b", "2")])));
     let ragged = |n| format!("the row has {n} fields, and there are 2 columns; is a quote missing?");
+    const BAD_BYTE: &str = "byte 3 of the row is not UTF-8: 0xff; --encoding says what it is, such as windows-1252";
     let unclosed = "the row opens a quote that is not closed before the end of the input";
     for (bytes, expected) in [
         (&b"a,b\n1\n1,2\n"[..], vec![refused(2, &ragged(1)), good(3)]),
         (b"a,b\n1,2,3\n1,2\n", vec![refused(2, &ragged(3)), good(3)]),
-        (b"a,b\n1,\xff\n1,2\n", vec![refused(2, "byte 3 of the row is not UTF-8: 0xff; convert the input"), good(3)]),
+        (b"a,b\n1,\xff\n1,2\n", vec![refused(2, BAD_BYTE), good(3)]),
         (b"a,b\n1,\x002\n1,2\n", vec![refused(2, "byte 3 of the row is NUL"), good(3)]),
         (b"a,b\n1,2\n1,\"2\n3,4\n", vec![good(2), refused(3, unclosed)]),
     ] {
@@ -83,11 +84,12 @@ fn an_input_that_cannot_be_used_says_what_would_help() {
     for (bytes, why) in [
         (&b"a,b,a\n1,2,3\n"[..], "the header, line 1, calls columns 1 and 3 both \"a\"; rename one"),
         (b"\na,,c\n", "the header, line 2, has no name for column 2; give it one, or use --no-header"),
-        (b"\xff\xfea\0", "it is UTF-16; convert it to UTF-8"),
-        (b"\x1f\x8b\x08", "it is packed with gzip; unpack it: gunzip -c FILE | haul import -"),
+        (b"\xff\xfe\0\0a\0\0\0", "it is UTF-32; convert it to UTF-8"),
+        (b"PK\x03\x04\x14", "it is a zip archive or a spreadsheet; save it as CSV"),
         (
             b"a,\xe9\n1,2\n",
-            "the first row, line 1, is no header: byte 3 of the row is not UTF-8: 0xe9; convert the input",
+            "the first row, line 1, is no header: byte 3 of the row is not UTF-8: 0xe9; --encoding says what it is, \
+             such as windows-1252",
         ),
         (
             &long,
@@ -168,7 +170,7 @@ fn a_row_of_the_greatest_length_is_one() {
 }
 
 /// Gives a few bytes at a time, as a pipe may.
-struct Drip(Cursor<Vec<u8>>, usize);
+pub(super) struct Drip(pub(super) Cursor<Vec<u8>>, pub(super) usize);
 
 impl Read for Drip {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
@@ -202,7 +204,7 @@ proptest! {
 
     #[test]
     fn whatever_bytes_come_each_is_read_once_and_nothing_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        for name in ["a.csv", "a.txt", "-"] {
+        for name in ["a.csv", "a.txt", "a.jsonl", "-"] {
             if let Ok(input) = open(name, &bytes, Options::default()) {
                 let lines: Vec<u64> = rows_of(input).iter().map(|row| row.as_ref().map_or_else(|r| r.0, |r| r.0)).collect();
                 prop_assert!(lines.is_sorted_by(|a, b| a < b));

@@ -87,7 +87,11 @@ fn a_row_that_makes_no_request_says_why() {
             vec![("id", "..")],
             "a value in the path of --url is `.` or `..`, which leads to another path; `| safe` lets it",
         ),
-        ("{{ u | safe }}", vec![("u", "x/y")], "the URL \"x/y\" is not absolute; it begins with http:// or https://"),
+        (
+            "{{ u | safe }}",
+            vec![("u", "x/y")],
+            "the URL \"x/y\" is not absolute; it begins with http:// or https://, or --base-url says what it is joined to",
+        ),
         (
             "{{ u | safe }}",
             vec![("u", "ftp://x/y")],
@@ -162,7 +166,7 @@ fn flags_that_cannot_be_right_are_refused_before_the_first_row() {
         ),
         (
             with_url("x.example/y"),
-            "--url \"x.example/y\" cannot be used: it is not absolute; it begins with http:// or https://",
+            "--url \"x.example/y\" cannot be used: it is not absolute; it begins with http:// or https://, or --base-url says what it is joined to",
         ),
         (
             RequestTemplate { method: Some("GE T".to_owned()), ..base() },

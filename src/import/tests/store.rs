@@ -14,8 +14,8 @@ use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::settings::RequestTemplate;
 use crate::store::{
-    Chunk, Committed, Counts, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Rerender, Rerendered,
-    RunOutcome, Store, StoreError, Want, WriteBack,
+    Chunk, Committed, Counts, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Reject, Rerender,
+    Rerendered, RunOutcome, Store, StoreError, Want, WriteBack,
 };
 use crate::template::Template;
 
@@ -69,6 +69,10 @@ impl Store for Kept {
     }
 
     async fn template(&self) -> Done<Option<String>> {
+        unreachable!()
+    }
+
+    async fn rejected(&self, _: i64, _: u64, _: u32) -> Done<Vec<Reject>> {
         unreachable!()
     }
 

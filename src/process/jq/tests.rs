@@ -2,12 +2,11 @@ use bytes::Bytes;
 
 use super::*;
 use crate::attempt::{ErrorType, Verdict};
-use crate::process::tests::{request, response};
+use crate::process::tests::{job, response};
 
 fn run(expression: &str, body: impl Into<Bytes>) -> Result<String, Failure> {
-    let request = request();
     let jq = Jq::compile(expression).expect("a filter");
-    jq.run(&response(body), JobRef { id: 1, key: "a1", attempt: 1, request: &request })
+    jq.run(&response(body), &job())
 }
 
 /// Every pair: a filter over this body, and its output.

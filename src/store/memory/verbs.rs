@@ -10,11 +10,16 @@ use crate::clock::{Micros, SECOND_US};
 use crate::job::{Event, Next, RetryRules, State, Wish, next, wished};
 use crate::limit::{Limit, Spend};
 use crate::minutes::Minutes;
-use crate::store::{Committed, Granted, Lease, Look, NewRun, Recovered, RunOutcome, Want, WriteBack};
+use crate::store::{Committed, Granted, Lease, Look, NewRun, Recovered, Reject, RunOutcome, Want, WriteBack};
 
 use super::tables::{Attempt, Job, KeptLimit, Run, Tables, next_id};
 
 impl Tables {
+    pub(super) fn rejected_after(&self, import: i64, line: u64, most: u32) -> Vec<Reject> {
+        let after = self.rejected.range((import, line.saturating_add(1))..=(import, u64::MAX));
+        after.map(|(_, reject)| reject.clone()).take(most as usize).collect()
+    }
+
     pub(super) fn recover(&mut self, run: &NewRun, now_us: Micros) -> Recovered {
         for dead in self.runs.values_mut().filter(|run| run.ended.is_none()) {
             dead.ended = Some((now_us, "crashed"));
@@ -136,10 +141,9 @@ impl Tables {
         Some(Lease {
             job: id,
             attempt: job.attempts,
-            key: job.key.clone(),
+            seen: crate::job::Job::claimed(id, job.attempts, job.key.clone(), job.request.clone()),
             standing: job.standing,
             suspect: job.error.as_ref().is_some_and(|(error_type, _)| *error_type == ErrorType::INTERRUPTED),
-            request: job.request.clone(),
             response: self.responses.get(&id).filter(|_| fetched).map(|(_, response)| Arc::clone(response)),
             permit_us,
         })

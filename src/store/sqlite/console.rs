@@ -132,7 +132,24 @@ impl Console {
     /// # Errors
     /// Where it is missing, foreign, newer or cannot be read.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::over(open_read_only(path).await?).await
+    }
+
+    /// Opens a database and sees it as it is now, whatever a run writes meanwhile: all that is asked adds up. Until it is
+    /// closed the log of a run that is going cannot be folded back into the file, so it grows.
+    ///
+    /// # Errors
+    /// As of [`Console::open`].
+    pub async fn snapshot(path: &Path) -> Result<Self, StoreError> {
         let mut conn = open_read_only(path).await?;
+        // Before it is restricted, for the sandbox lets no transaction begin. The first read is what holds the snapshot.
+        for sql in [include_str!("snapshot.sql"), include_str!("last_job.sql")] {
+            sqlx::query(sql).execute(&mut conn).await.map_err(failed("hold a snapshot of the database"))?;
+        }
+        Self::over(conn).await
+    }
+
+    async fn over(mut conn: SqliteConnection) -> Result<Self, StoreError> {
         let budget = Budget::new();
         sandbox::harden(&mut conn, Arc::clone(&budget)).await.map_err(failed("restrict the database"))?;
         Ok(Self { conn, budget })
@@ -165,6 +182,13 @@ impl Console {
             return Err(QueryError::Nameless { form: name.clone().unwrap_or_else(|| "?".to_owned()) });
         }
         Ok(Query { sql: first.to_owned(), values: numbered.values, columns: statement.columns })
+    }
+
+    /// A statement of the store itself, with its one value `?1`. It was not typed by anybody, so there is nothing to check.
+    pub(super) async fn own<'p>(&mut self, sql: &str, value: &'p str) -> Result<Query<'p>, QueryError> {
+        self.conn.ping().await.map_err(failed("read the statement"))?;
+        self.budget.hold();
+        Ok(Query { sql: sql.to_owned(), values: vec![value], columns: Vec::new() })
     }
 
     async fn compile(&mut self, sql: &str) -> Result<Option<sandbox::Compiled>, QueryError> {
@@ -337,7 +361,7 @@ fn is_ours(name: &str, values: &[&str]) -> bool {
     name.strip_prefix('?').and_then(|n| n.parse().ok()).is_some_and(|n| (1..=values.len()).contains(&n))
 }
 
-fn values(row: &SqliteRow) -> Result<Vec<Value>, sqlx::Error> {
+pub(super) fn values(row: &SqliteRow) -> Result<Vec<Value>, sqlx::Error> {
     (0..row.len()).map(|i| value(row, i)).collect()
 }
 

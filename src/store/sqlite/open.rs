@@ -14,10 +14,11 @@ use crate::settings::Durability;
 use crate::store::StoreError;
 
 /// The schema, in the order of its versions.
-const MIGRATIONS: [(&str, &str); 3] = [
+const MIGRATIONS: [(&str, &str); 4] = [
     ("tables", include_str!("../../../migrations/sqlite/0001_tables.sql")),
     ("views", include_str!("../../../migrations/sqlite/0002_views.sql")),
     ("templates", include_str!("../../../migrations/sqlite/0003_templates.sql")),
+    ("results in order", include_str!("../../../migrations/sqlite/0004_results_order.sql")),
 ];
 
 /// The newest schema version known here.

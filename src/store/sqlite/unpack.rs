@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::{Inner, state};
 use crate::clock::Micros;
-use crate::job::{Standing, State};
+use crate::job::{Job, Standing, State};
 use crate::request::Request;
 use crate::response::Response;
 use crate::store::Lease;
@@ -68,12 +68,13 @@ pub(super) fn claimed(json: &str, permits: &[Micros]) -> Inner<Claimed> {
         let standing = Standing { state: state(in_state)?, failures, generation, crashes };
         let body = body.map(Bytes::from);
         let request = Request { method, url, headers: object(&headers)?, body, row: object(&cells)? };
+        let seen = Job::claimed(job, attempt, key, request);
         if binary == 1 {
             found.binary.push(job);
         }
         let permit_us = if standing.state == State::Fetched { None } else { permits.next() };
         let suspect = suspect == 1;
-        found.leases.push(Lease { job, attempt, key, standing, suspect, request, response: None, permit_us });
+        found.leases.push(Lease { job, attempt, seen, standing, suspect, response: None, permit_us });
     }
     Ok(found)
 }
@@ -112,7 +113,7 @@ pub(super) fn bodies(leases: &mut [Lease], rows: &[SqliteRow]) -> Inner<()> {
     }
     for lease in leases {
         if let Some(body) = stored.remove(&lease.job) {
-            lease.request.body = Some(body);
+            lease.seen.request.body = Some(body);
         }
     }
     Ok(())

@@ -2,16 +2,18 @@
 
 use super::folder::Folder;
 
-const VERBS: [(&str, &str); 10] = [
+const VERBS: [(&str, &str); 12] = [
     ("run", "Import what is given, if anything, then drain until nothing is left to do"),
     ("resume", "Go on where the last run stopped, as it did"),
     ("import", "Only import: rows become jobs, none is sent"),
     ("status", "Show where things stand: jobs, rate, time left, failures, latencies"),
+    ("show", "Show one job: its request, attempts, timings, response and result"),
     ("query", "Ask the database anything, in SQL; nothing can be changed"),
     ("retry", "Send failed jobs back to the stage that failed; what failed in processing costs no request"),
     ("cancel", "Take jobs out that should not be sent; neither done nor failed"),
     ("stop", "Stop the run that is going, from another terminal: what is in flight lands, the rest waits"),
     ("prune", "Drop stored responses of finished jobs, and give the space back; results stay"),
+    ("export", "Write results to a file or to standard output, in the order of the import"),
     ("demo", "See it work: a rate-limited API on loopback"),
 ];
 

@@ -58,17 +58,17 @@ fn an_unknown_column_is_named_with_the_columns_and_the_near_one() {
 fn an_input_that_cannot_be_read_is_said_before_a_database_is_made() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("sub")).expect("a folder");
-    std::fs::write(folder.path("utf16.csv"), b"\xff\xfei\0d\0").expect("a file");
+    std::fs::write(folder.path("utf32.csv"), b"\xff\xfe\0\0i\0\0\0").expect("a file");
     for (input, why) in [
         ("none.csv", "error: failed to open the input none.csv\n  because: No such file or directory"),
         ("sub", "error: failed to open the input sub\n  because: is a directory"),
-        ("utf16.csv", "it is UTF-16; convert it to UTF-8"),
+        ("utf32.csv", "it is UTF-32; convert it to UTF-8"),
     ] {
         for verb in ["import", "run"] {
             folder.haul(&[verb, input, "--url", URL]).exits(2).err_has(why);
         }
     }
-    assert_eq!(folder.names(), ["sub", "utf16.csv"]);
+    assert_eq!(folder.names(), ["sub", "utf32.csv"]);
 }
 
 #[test]

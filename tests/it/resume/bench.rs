@@ -245,7 +245,7 @@ fn text(path: &Path) -> String {
 }
 
 /// Drives a future to its end, on this thread.
-pub(super) fn done<F: Future>(future: F) -> F::Output {
+pub(crate) fn done<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
 

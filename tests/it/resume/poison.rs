@@ -5,9 +5,10 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, mpsc};
 
 use haul::clock::Clock;
+use haul::job::Job;
 use haul::lock::RunLock;
 use haul::pipeline::{self, Run};
-use haul::process::{JobRef, Work};
+use haul::process::Work;
 use haul::response::Response;
 use haul::settings::{Durability, Settings};
 use haul::stop::Stop;
@@ -23,7 +24,7 @@ const BAD: &str = "0025";
 #[test]
 fn a_run_that_dies_of_one_job() {
     let Some(database) = std::env::var_os(CHILD) else { return };
-    let processor = |_: &Response, job: JobRef<'_>| {
+    let processor = |_: &Response, job: &Job| {
         if job.key == BAD {
             std::process::abort();
         }
@@ -36,10 +37,14 @@ fn a_run_that_dies_of_one_job() {
 fn run_here(database: &Path, work: Work, stop: Stop) {
     let run = Run {
         secrets: std::sync::Arc::new(|_| Err("no secrets here".to_owned())),
+        secret_headers: Vec::new(),
         settings: Settings { concurrency: 16, threads: 2, ..Settings::default() },
         work,
         limit: None,
         lasts: None,
+        max_requests: None,
+        max_failures: None,
+        stop_if: None,
         stop,
         on_event: Box::new(|_| {}),
         clock: Clock::start(),
@@ -93,7 +98,7 @@ fn leaving_a_slow_suspect_again_and_again_makes_it_no_poison() {
         let (begun, has_begun) = mpsc::channel();
         let (go, gone_on) = mpsc::channel::<()>();
         let gone_on = Mutex::new(gone_on);
-        let endless = move |_: &Response, job: JobRef<'_>| {
+        let endless = move |_: &Response, job: &Job| {
             // Both ends may be gone when the test is over.
             let _ = begun.send(());
             let _ = gone_on.lock().map(|gone_on| gone_on.recv());
@@ -111,6 +116,6 @@ fn leaving_a_slow_suspect_again_and_again_makes_it_no_poison() {
         assert_eq!(bench.number("SELECT count(*) FROM jobs WHERE crashes > 0 OR state = 'failed'"), 0, "run {nth}");
     }
     assert!(bench.number("SELECT count(*) FROM jobs WHERE error_type = 'interrupted'") > 0, "there were suspects");
-    run_here(&bench.db(), Work::of(|_: &Response, job: JobRef<'_>| Ok(job.id)), Stop::new());
+    run_here(&bench.db(), Work::of(|_: &Response, job: &Job| Ok(job.id)), Stop::new());
     assert_eq!(bench.number("SELECT count(*) FROM jobs WHERE state = 'succeeded'"), 2);
 }

@@ -57,7 +57,7 @@ pub(crate) async fn no_job_is_handed_out_twice<T: Inspect>(at: Scene<T>) {
     let at = at.with(&["a", "b", "c"]).await;
     let mut seen = Vec::new();
     for _ in 0..4 {
-        seen.extend(at.claim(1).await.into_iter().map(|lease| lease.key));
+        seen.extend(at.claim(1).await.into_iter().map(|lease| lease.seen.key));
     }
     assert_eq!(seen, ["a", "b", "c"]);
     let rows = at.rows().await;

@@ -73,6 +73,17 @@ pub(crate) async fn rejected_rows_are_kept_with_their_reason<T: Inspect>(at: Sce
     assert_eq!(kept, [((1, 2), "no url".to_owned()), ((1, 5), "no key".to_owned())]);
 }
 
+// Seen failing without the condition on the line: a page then began anew.
+pub(crate) async fn the_rejected_rows_of_an_import_are_read_page_by_page<T: Inspect>(at: Scene<T>) {
+    let rejects = |lines: [u64; 3]| lines.map(|line| reject(line, &format!("bad {line}"))).to_vec();
+    at.import_chunk(Chunk { jobs: Vec::new(), rejects: rejects([1, 2, 3]) }).await;
+    at.import_chunk(Chunk { jobs: Vec::new(), rejects: rejects([9, 2, 5]) }).await;
+    let store = at.store();
+    assert_eq!(store.rejected(2, 0, 2).await.expect("a page"), [reject(2, "bad 2"), reject(5, "bad 5")]);
+    assert_eq!(store.rejected(2, 5, 2).await.expect("a page"), [reject(9, "bad 9")]);
+    assert_eq!(store.rejected(2, 9, 2).await.expect("a page"), []);
+}
+
 pub(crate) async fn an_import_remembers_how_far_it_came<T: Inspect>(mut at: Scene<T>) {
     let store = at.store();
     let import = store.begin_import("rows.csv", None, at.now_us).await.expect("begin an import");

@@ -1,0 +1,83 @@
+//! Why a run stopped by itself while work remained.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use crate::hope::MaxFailures;
+
+/// Why a run claimed nothing more although jobs were left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It has begun as many jobs as it was to.
+    Jobs(u64),
+    /// Its time was over.
+    Time(Duration),
+    /// It has sent as many requests as it was to.
+    Requests(u64),
+    /// Another process asked it to, through the database.
+    Told,
+    /// The server refused its credentials, again and again.
+    Credentials {
+        /// So many answers in a row.
+        answers: u32,
+        /// With these status codes.
+        status_codes: BTreeSet<u16>,
+    },
+    /// Of the jobs it has finished, all so far failed for good.
+    NoneSucceeded {
+        /// So many.
+        failed: u64,
+    },
+    /// More jobs failed for good than it was to bear.
+    Failures {
+        /// So many.
+        failed: u64,
+        /// Of so many that it has finished.
+        finished: u64,
+        /// What it was to bear.
+        most: MaxFailures,
+    },
+    /// A response met the rule that stops a run.
+    StopIf {
+        /// The key of the job.
+        key: String,
+        /// Its status code.
+        status_code: u16,
+        /// The rule, as given.
+        rule: String,
+    },
+}
+
+impl Reason {
+    /// The run could not have succeeded; otherwise it stopped on purpose.
+    #[must_use]
+    pub fn is_hopeless(&self) -> bool {
+        !matches!(self, Self::Jobs(_) | Self::Time(_) | Self::Requests(_) | Self::Told)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Jobs(most) => write!(f, "it has begun as many jobs as it was to: {most}"),
+            Self::Time(lasts) => write!(f, "its time was over: {}", humantime::format_duration(*lasts)),
+            Self::Requests(most) => write!(f, "it has sent as many requests as it was to: {most}"),
+            Self::Told => f.write_str("another process asked it to"),
+            Self::Credentials { answers, status_codes } => {
+                let codes: Vec<_> = status_codes.iter().map(u16::to_string).collect();
+                write!(f, "the server refuses the credentials: {answers} answers in a row were {}", codes.join(" or "))
+            }
+            Self::NoneSucceeded { failed } => {
+                write!(f, "none of the first {failed} jobs succeeded, all failed for good")
+            }
+            Self::Failures { failed, finished, most } => {
+                write!(f, "{failed} of the {finished} jobs finished failed for good, and it was to stop at {most}")
+            }
+            Self::StopIf { key, status_code, rule } => {
+                write!(f, "the response to job {key} (status {status_code}) meets the rule to stop if `{rule}`")
+            }
+        }
+    }
+}

@@ -1,0 +1,2 @@
+-- One transaction that only reads: everything asked in it is of one moment.
+BEGIN

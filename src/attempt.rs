@@ -27,6 +27,8 @@ impl ErrorType {
     pub const BODY_TRUNCATED: Self = Self(Cow::Borrowed("body_truncated"));
     /// The answer is not HTTP, or its content encoding is broken.
     pub const DECODE: Self = Self(Cow::Borrowed("decode"));
+    /// Redirects that lead nowhere, or where a request must not go.
+    pub const REDIRECT: Self = Self(Cow::Borrowed("redirect"));
     /// The stored request cannot be sent.
     pub const REQUEST: Self = Self(Cow::Borrowed("request"));
     /// The processor refused the response.

@@ -13,7 +13,7 @@ use crate::minutes::Minutes;
 use crate::progress::{OnEvent, RunEvent, Tally};
 use crate::reason::Reason;
 use crate::response::Response;
-use crate::store::{Committed, Lease, Output, Store, StoreError, Want, WriteBack};
+use crate::store::{Committed, Further, Lease, Output, Store, StoreError, Want, WriteBack};
 
 /// Most outcomes of one commit.
 pub const MOST: usize = 1_000;
@@ -38,6 +38,8 @@ pub enum Outcome {
     Fetched(Report, Option<oneshot::Sender<()>>),
     /// Its claim has ended.
     Ended(Report, Slot),
+    /// It follows a redirect, once the permit for that is durable: `false` = its lease is gone, and nothing may be sent.
+    Follows(Further, oneshot::Sender<bool>),
     /// Nothing was sent; lease and permit are given back.
     Unsent {
         /// The job.
@@ -107,6 +109,8 @@ struct Batch {
     minutes: Minutes,
     unsent: Vec<(i64, u32)>,
     permits: Vec<Micros>,
+    further: Vec<Further>,
+    written: Vec<oneshot::Sender<bool>>,
     stored: Vec<oneshot::Sender<()>>,
     slots: Vec<Slot>,
 }
@@ -139,10 +143,17 @@ impl<S: Store> Committer<S> {
         claim: Option<&Claim>,
         now_us: Micros,
     ) -> Result<Vec<Lease>, StoreError> {
-        let batch = self.batch(received.drain(..), now_us);
+        let mut batch = self.batch(received.drain(..), now_us);
         let mut foreseen = self.hope.clone();
         batch.ended.iter().for_each(|(at, event)| batch.tell(&mut foreseen, *at, event));
         let claim = claim.filter(|_| foreseen.lost().is_none());
+        if !batch.further.is_empty() {
+            let stale = self.store.spend(self.run, &batch.further).await?;
+            for (i, told) in batch.written.drain(..).enumerate() {
+                // Who asked may have left with the run.
+                let _ = told.send(!stale.contains(&i));
+            }
+        }
         if !batch.unsent.is_empty() {
             self.store.release(self.run, &batch.unsent, &batch.permits).await?;
             self.tally.released += batch.unsent.len() as u64;
@@ -204,6 +215,10 @@ impl<S: Store> Committer<S> {
                         }
                     };
                     batch.ended.push((at, event));
+                }
+                Outcome::Follows(further, told) => {
+                    batch.further.push(further);
+                    batch.written.push(told);
                 }
                 Outcome::Unsent { job, attempt, permit_us, slot } => {
                     batch.unsent.push((job, attempt));

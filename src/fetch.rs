@@ -1,26 +1,32 @@
 //! The fetch stage: one request, one complete and bounded response, or the reason why not.
 
+mod budget;
+mod client;
 mod connection;
 mod failure;
+mod outgoing;
+mod redirect;
 mod secret_header;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::HeaderMap;
 use serde_json::{Map, Value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::attempt::{ErrorType, Failure, Measured, Verdict};
 use crate::clock::{Clock, Micros};
 use crate::request::Request;
 use crate::response::Response;
-use crate::secret::{Lookup, resolve};
-use crate::settings::Settings;
+use crate::secret::{Lookup, Values};
+use crate::settings::{OnUncertain, Settings};
+use budget::Budget;
 
+pub use client::SetupError;
 pub use connection::Opened;
+pub use outgoing::{Outgoing, Unfit};
 pub use secret_header::SecretHeader;
 
 /// Bytes of bodies in memory between fetch and commit, at most (beside what [`Budget::share`] allows each job).
@@ -38,7 +44,7 @@ pub struct Fetcher {
 }
 
 /// What became of a request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Fetched {
     /// Times and sizes, as far as it came.
     pub measured: Measured,
@@ -48,28 +54,20 @@ pub struct Fetched {
     pub failure: Option<Failure>,
     /// Room in the byte budget, held until the response is committed.
     pub room: Option<OwnedSemaphorePermit>,
+    /// The server named another place, and the request has been led there: it is to be sent again.
+    pub redirected: bool,
 }
 
+/// A body, and room for it.
+type Body = (Bytes, Option<OwnedSemaphorePermit>);
+
 impl Fetcher {
-    /// A client that sends exactly what it is told: no redirect, no retry and no proxy of its own. `secrets` gives the
-    /// values of secrets that requests name.
+    /// What sends as `settings` say. `secrets` gives the values of secrets that requests name.
     ///
     /// # Errors
-    /// Where the TLS library cannot start.
-    pub fn new(settings: Arc<Settings>, secrets: Arc<Lookup>, clock: Clock) -> Result<Self, reqwest::Error> {
-        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
-        let roots = roots.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("haul/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .tls_certs_merge(roots) // a machine without a CA bundle could send nothing, not even plain HTTP
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.timeout)
-            .pool_max_idle_per_host(settings.concurrency)
-            .connector_layer(connection::Watch)
-            .build()?;
+    /// Where the proxy or the certificates of `settings` cannot be used, or the TLS library cannot start.
+    pub fn new(settings: Arc<Settings>, secrets: Arc<Lookup>, clock: Clock) -> Result<Self, SetupError> {
+        let client = client::client(&settings, &*secrets)?;
         let budget = Budget::new(BUDGET_BYTES, settings.concurrency);
         Ok(Self { client, settings, secrets, secret_headers: Arc::new([]), budget, clock })
     }
@@ -80,86 +78,96 @@ impl Fetcher {
         Self { secret_headers: headers.into(), ..self }
     }
 
+    /// Makes a request ready to be sent. `idempotency_key` is sent in the header that the settings name.
+    ///
+    /// # Errors
+    /// Why it cannot be sent.
+    pub fn prepare(&self, request: &Request, idempotency_key: Option<&str>) -> Result<Outgoing, Unfit> {
+        let key = self.settings.idempotency_header.as_deref().zip(idempotency_key);
+        Outgoing::new(request, key, &*self.secrets, &self.secret_headers)
+    }
+
+    /// A text that the server may have had a say in, without values of the request's secrets.
+    #[must_use]
+    pub fn hide(&self, request: &Request, text: String) -> String {
+        let values = outgoing::values_of(request, &*self.secrets, &self.secret_headers);
+        if values.is_empty() { text } else { values.hide(&text).into_owned() }
+    }
+
     /// Sends the request and reads its answer. `opened` learns at once that a connection had to be opened for it, and
-    /// `answered` when the head of the response, or an error, is there.
-    pub async fn fetch(
-        &self,
-        request: &Request,
-        idempotency_key: Option<&str>,
-        opened: Opened,
-        answered: impl FnOnce(Micros),
-    ) -> Fetched {
-        let started_us = self.clock.now_us();
-        let mut measured = Measured { started_at_us: Some(started_us), ..Measured::default() };
-        let sent = match self.build(request, idempotency_key) {
-            Ok(request) => connection::watched(opened, self.client.execute(request)).await,
-            Err(failure) => {
-                answered(self.clock.now_us());
-                return Fetched { measured, response: None, failure: Some(failure), room: None };
-            }
-        };
+    /// `answered` when the head of the response, or an error, is there. The timeout covers all the redirects of a request,
+    /// but not the time between an answer and the next sending.
+    pub async fn send(&self, outgoing: &mut Outgoing, opened: Opened, answered: impl FnOnce(Micros)) -> Fetched {
+        let sent_us = self.clock.now_us();
+        let first_us = *outgoing.first_us.get_or_insert(sent_us);
+        let mut measured = Measured { started_at_us: Some(first_us), ..Measured::default() };
+        let mut request = outgoing.take(self.settings.max_redirects > 0);
+        let spent = Duration::from_micros(outgoing.spent_us.unsigned_abs());
+        *request.timeout_mut() = Some(self.settings.timeout.saturating_sub(spent));
+        let sent = connection::watched(opened, self.client.execute(request)).await;
         let head_us = self.clock.now_us();
         answered(head_us);
         let mut head = match sent {
             Ok(head) => head,
             Err(error) => {
-                let failure = failure::of_error(&error, &self.settings);
-                return Fetched { measured, response: None, failure: Some(failure), room: None };
+                return Fetched { measured, failure: Some(self.failure(&error, outgoing)), ..Fetched::default() };
             }
         };
-        measured.ttfb_us = Some(head_us - started_us);
+        measured.ttfb_us = Some(head_us - first_us);
         measured.status_code = Some(head.status().as_u16());
-        let read = self.body(&mut head).await;
+        let read = self.body(&mut head, outgoing).await;
         let fetched_at_us = self.clock.now_us();
+        outgoing.spent_us += fetched_at_us - sent_us;
         let (body, room) = match read {
             Ok(read) => read,
-            Err(failure) => return Fetched { measured, response: None, failure: Some(failure), room: None },
+            Err(failure) => return Fetched { measured, failure: Some(failure), ..Fetched::default() },
         };
-        measured.fetch_us = Some(fetched_at_us - started_us);
+        measured.fetch_us = Some(fetched_at_us - first_us);
         measured.bytes = Some(body.len() as u64);
-        let failure = failure::of_status(head.status(), head.headers(), &body, &self.settings, fetched_at_us);
+        let mut failure = self.judge(&head, &body, &outgoing.values, fetched_at_us);
+        if failure.is_some() && self.settings.max_redirects > 0 && redirect::is_one(head.status()) {
+            match redirect::follow(outgoing, head.status(), head.headers(), self.settings.max_redirects) {
+                Ok(()) => return Fetched { redirected: true, ..Fetched::default() },
+                Err(why) => {
+                    let refused = Failure::new(ErrorType::REDIRECT, Verdict::Permanent, why);
+                    failure = Some(Failure { answered: true, ..refused });
+                }
+            }
+        }
         let headers = stored_headers(head.headers());
         let status_code = head.status().as_u16();
         let response = Some(Arc::new(Response { status_code, headers, body, fetched_at_us }));
-        Fetched { measured, response, failure, room }
+        Fetched { measured, response, failure, room, redirected: false }
     }
 
-    fn build(&self, request: &Request, idempotency_key: Option<&str>) -> Result<reqwest::Request, Failure> {
-        let wrong = |what: &str, why: &dyn std::fmt::Display| {
-            Failure::new(ErrorType::REQUEST, Verdict::Permanent, format!("the stored {what} cannot be sent: {why}"))
-        };
-        let resolved = |text| resolve(text, &*self.secrets).map_err(|why| wrong("secret", &why));
-        let method = request.method.parse().map_err(|e: http::method::InvalidMethod| wrong("method", &e))?;
-        let url = reqwest::Url::parse(&resolved(&request.url)?).map_err(|e| wrong("url", &e))?;
-        let mut built = reqwest::Request::new(method, url);
-        for (name, values) in &request.headers {
-            let name = HeaderName::try_from(name.as_str()).map_err(|e| wrong("header name", &e))?;
-            let one = std::slice::from_ref(values);
-            for value in values.as_array().map_or(one, Vec::as_slice) {
-                let text = resolved(value.as_str().unwrap_or_default())?;
-                let mut value = HeaderValue::from_str(&text).map_err(|e| wrong("header value", &e))?;
-                value.set_sensitive(matches!(text, Cow::Owned(_))); // only a text with a secret is made anew
-                built.headers_mut().append(name.clone(), value);
-            }
+    fn judge(&self, head: &reqwest::Response, body: &[u8], values: &Values, now_us: Micros) -> Option<Failure> {
+        failure::of_status(head.status(), head.headers(), body, &self.settings, values, now_us)
+    }
+
+    /// No complete response; where its request may have been carried out, the settings say whether it is sent again.
+    fn failure(&self, error: &reqwest::Error, outgoing: &Outgoing) -> Failure {
+        let mut failure = failure::of_error(error, &self.settings, &outgoing.values);
+        if failure::may_be_done(error) || outgoing.done {
+            self.if_uncertain(&mut failure, outgoing);
         }
-        let put = secret_header::put(&self.secret_headers, built.headers_mut());
-        put.map_err(|why| Failure::new(ErrorType::REQUEST, Verdict::Permanent, why))?;
-        if let Some(key) = idempotency_key.filter(|_| !built.headers().contains_key("idempotency-key")) {
-            let value = HeaderValue::from_str(key).map_err(|e| wrong("key", &e))?;
-            built.headers_mut().insert("idempotency-key", value);
+        failure
+    }
+
+    /// Whether a request that redirects have led elsewhere may begin anew.
+    #[must_use]
+    pub fn may_repeat(&self, outgoing: &Outgoing) -> bool {
+        !(outgoing.harmful && outgoing.done && self.settings.on_uncertain == OnUncertain::Fail)
+    }
+
+    fn if_uncertain(&self, failure: &mut Failure, outgoing: &Outgoing) {
+        if outgoing.harmful && self.settings.on_uncertain == OnUncertain::Fail {
+            failure.verdict = Verdict::Permanent;
+            failure.message += "; it may have been carried out, so it is not sent again (--on-uncertain fail)";
         }
-        if let Some(body) = &request.body {
-            let body = match std::str::from_utf8(body).ok().map(resolved).transpose()? {
-                Some(Cow::Owned(text)) => Bytes::from(text),
-                _ => body.clone(),
-            };
-            *built.body_mut() = Some(body.into());
-        }
-        Ok(built)
     }
 
     /// Reads the body, counting what comes out of its decompression.
-    async fn body(&self, head: &mut reqwest::Response) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Failure> {
+    async fn body(&self, head: &mut reqwest::Response, outgoing: &Outgoing) -> Result<Body, Failure> {
         let max = self.settings.max_body;
         let announced = head.content_length().unwrap_or(0);
         if announced > max {
@@ -178,41 +186,9 @@ impl Fetcher {
                     body.extend_from_slice(&chunk);
                 }
                 Ok(None) => return Ok((body.freeze(), room)),
-                Err(error) => return Err(failure::of_error(&error, &self.settings)),
+                Err(error) => return Err(self.failure(&error, outgoing)),
             }
         }
-    }
-}
-
-/// Memory for bodies: every job has a share of one half; a larger body first takes all it may need from the other half,
-/// in one piece. Because nobody waits while holding a part, nobody waits for ever.
-#[derive(Debug, Clone)]
-struct Budget {
-    share: usize,
-    common: Arc<Semaphore>,
-    common_units: u32,
-}
-
-/// Large bodies are counted in units of this many bytes.
-const UNIT: u64 = 1024;
-
-impl Budget {
-    fn new(bytes: usize, concurrency: usize) -> Self {
-        let common_units = u32::try_from(bytes as u64 / 2 / UNIT).unwrap_or(u32::MAX);
-        Self {
-            share: bytes / 2 / concurrency.max(1),
-            common: Arc::new(Semaphore::new(common_units as usize)),
-            common_units,
-        }
-    }
-
-    /// Room for a body of at most so many bytes; a body larger than all there is waits until it is alone.
-    async fn room(&self, bytes: u64) -> OwnedSemaphorePermit {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.common_units);
-        let Ok(room) = self.common.clone().acquire_many_owned(units).await else {
-            unreachable!("the budget is never closed")
-        };
-        room
     }
 }
 
@@ -243,34 +219,7 @@ fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
-
     use super::*;
-
-    /// Whether it is ready at once.
-    fn is_ready(future: impl Future<Output = OwnedSemaphorePermit>) -> Option<OwnedSemaphorePermit> {
-        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(room) => Some(room),
-            Poll::Pending => None,
-        }
-    }
-
-    // Seen failing with every body given one unit.
-    #[test]
-    fn large_bodies_share_one_budget_and_one_larger_than_all_of_it_waits_until_it_is_alone() {
-        let budget = Budget::new(64 << 10, 4);
-        assert_eq!(budget.share, 8 << 10, "half of it, among the jobs in flight");
-        let first = is_ready(budget.room(24 << 10)).expect("32 KiB are free");
-        assert!(is_ready(budget.room(24 << 10)).is_none(), "8 KiB are");
-        assert!(is_ready(budget.room(u64::MAX)).is_none());
-        drop(first);
-        let all = is_ready(budget.room(u64::MAX)).expect("it is alone");
-        assert!(is_ready(budget.room(1)).is_none());
-        drop(all);
-        assert!(is_ready(budget.room(1)).is_some());
-    }
 
     // Seen failing with the date taken against nothing.
     #[test]

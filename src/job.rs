@@ -5,6 +5,7 @@ mod asked;
 use crate::attempt::{ErrorType, Failure, Verdict};
 use crate::backoff::{Backoff, chance};
 use crate::clock::Micros;
+use crate::settings::OnUncertain;
 
 pub use asked::Job;
 
@@ -82,6 +83,17 @@ pub enum Event {
     ProcessFailed(Failure),
     /// The run that held the lease is dead.
     Interrupted,
+    /// The same, and its request must not be sent twice.
+    Lost,
+}
+
+impl Event {
+    /// What the death of a run means for a job that it held, where a POST or PATCH is sent again or not.
+    #[must_use]
+    pub fn of_death(state: State, method: &str, again: OnUncertain) -> Self {
+        let harmful = matches!(method, "POST" | "PATCH");
+        if state == State::Pending && harmful && again == OnUncertain::Fail { Self::Lost } else { Self::Interrupted }
+    }
 }
 
 /// Where a job goes: the columns of `jobs` that a write-back sets.
@@ -129,6 +141,15 @@ pub fn next(from: Standing, event: &Event, rules: &RetryRules, job: i64, attempt
             let from = Standing { crashes: 0, ..from }; // it came back: whatever it did, it did not kill the process
             failed(from, failure, State::Fetched, rules, job, attempt, now_us)
         }
+        Event::Lost => Next {
+            error: Some((
+                ErrorType::INTERRUPTED,
+                "the run died while it held this job; its request may have been carried out, so it is not sent again \
+                 (--on-uncertain fail)"
+                    .to_owned(),
+            )),
+            ..moved(State::Failed)
+        },
         Event::Interrupted if from.crashes >= POISON_CRASHES => Next {
             error: Some((
                 ErrorType::POISON,
@@ -260,6 +281,23 @@ mod tests {
         let fetched = Standing { state: State::Fetched, ..FROM };
         let failure = Failure::new(ErrorType::PROCESS_ERROR, Verdict::Transient, "busy");
         assert_eq!(after(fetched, &Event::ProcessFailed(failure)).standing.state, State::Fetched);
+    }
+
+    // Seen failing with every death an interruption.
+    #[test]
+    fn only_an_unanswered_post_or_patch_is_lost_to_a_death_and_only_where_it_must_not_be_sent_twice() {
+        for (state, method, again, event) in [
+            (State::Pending, "POST", OnUncertain::Fail, Event::Lost),
+            (State::Pending, "PATCH", OnUncertain::Fail, Event::Lost),
+            (State::Pending, "POST", OnUncertain::Retry, Event::Interrupted),
+            (State::Pending, "PUT", OnUncertain::Fail, Event::Interrupted),
+            (State::Fetched, "POST", OnUncertain::Fail, Event::Interrupted),
+        ] {
+            assert_eq!(Event::of_death(state, method, again), event, "{state:?} {method} {again:?}");
+        }
+        let lost = after(FROM, &Event::Lost);
+        assert_eq!((lost.standing.state, lost.standing.failures), (State::Failed, 0));
+        assert_eq!(lost.error.map(|(error_type, _)| error_type), Some(ErrorType::INTERRUPTED));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! haul drains a table of HTTP jobs: at a rate limit, with CPU work on every response, and so that a crashed or
 //! interrupted run resumes exactly where it stopped.
 //!
-//! Begin with [`Haul`]. The library owns no signals, no `.env`, no log subscriber and no global thread pool; the program
-//! `haul` works on the same databases. Modules that are not shown here are for the program, and may change.
+//! Begin with [`Haul`]. The library owns no signals, no `.env`, no log subscriber and no global thread pool. Modules that are
+//! not shown here are for the program `haul`, and may change.
 
 // The domain: pure, no I/O.
 pub mod attempt;
@@ -52,11 +52,9 @@ pub mod stop;
 #[doc(hidden)]
 pub mod template;
 
-// For programs.
 mod error;
 mod library;
-pub use import::{Added, OnConflict};
 pub use library::{Cursor, CursorError, Haul, JobResult, Page, Runner, Summary};
 pub use store::{Counts, Reject, RunOutcome, StoreError};
-pub use {attempt::Failure, error::Error, job::Job, process::Processor, response::Response, secret::SecretName};
-pub use {progress::RunEvent, stop::Stop};
+pub use {attempt::Failure, error::Error, import::Added, import::OnConflict, job::Job, process::Processor};
+pub use {progress::RunEvent, response::Response, secret::SecretName, stop::Stop};

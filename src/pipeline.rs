@@ -12,7 +12,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use crate::claim::{self, Plan, Situation};
 use crate::clock::{Clock, Micros, SECOND_US, micros};
 use crate::commit::{self, Claim, Committer, Outcome, Slot};
-use crate::fetch::{Fetcher, SecretHeader};
+use crate::fetch::{Fetcher, SecretHeader, SetupError};
 use crate::hope::{Hope, MaxFailures};
 use crate::job::{RetryRules, State};
 use crate::pace::{Dispenser, Pacer, void_after};
@@ -88,8 +88,11 @@ pub enum RunError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// No HTTP client could be made.
-    #[error("failed to set up the HTTP client")]
-    Client(#[from] reqwest::Error),
+    #[error(transparent)]
+    Client(#[from] SetupError),
+    /// A request names a secret that cannot be had. It was not sent.
+    #[error("a secret of a request is missing: {0}")]
+    Secret(String),
     /// The settings cannot be kept.
     #[error("failed to write the settings down")]
     Settings(#[from] serde_json::Error),
@@ -115,6 +118,7 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
         version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: serde_json::to_string(&run.settings)?,
         limits: run.settings.limits.clone(),
+        on_uncertain: run.settings.on_uncertain,
     };
     let recovered = store.recover(&new, began_us).await?;
     let counts = store.counts().await?;
@@ -123,12 +127,16 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
     let id = recovered.run;
     let clock = run.clock;
     let mut drain = Drain::start(store.clone(), run, recovered)?;
+    let missing = drain.context.missing.clone();
     let ended = drain.claim_until_done().await;
     let landed = drain.land(ended).await;
     let outcome = landed.as_ref().map_or(RunOutcome::Error, |landed| landed.outcome);
     let noted = store.end(id, outcome, clock.now_us()).await;
     let Landed { outcome, stopped_because, tally, abandoned } = landed?;
     noted?;
+    if let Some(why) = missing.get() {
+        return Err(RunError::Secret(why.clone()));
+    }
     let elapsed_us = clock.now_us() - began_us;
     Ok(Summary { run: id, outcome, stopped_because, tally, interrupted, abandoned, elapsed_us })
 }
@@ -205,6 +213,7 @@ impl<S: Store> Drain<S> {
             database_id: recovered.database_id,
             abandoned: AtomicUsize::new(0),
             left: AtomicU64::new(run.limit.unwrap_or(u64::MAX)),
+            missing: Arc::default(),
         };
         Ok(Self {
             context: Arc::new(context),
@@ -248,6 +257,9 @@ impl<S: Store> Drain<S> {
             }
             if self.stop.phase() > Phase::Go {
                 return Ok(RunOutcome::Interrupted);
+            }
+            if self.context.missing.get().is_some() {
+                return Ok(RunOutcome::Error); // what flies may land
             }
             let now_us = self.clock.now_us();
             if let Some(reason) = self.reason_to_stop(now_us).await? {

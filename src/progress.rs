@@ -79,7 +79,7 @@ impl Tally {
             State::Pending | State::Fetched | State::Cancelled => match event {
                 Event::FetchFailed(failure) if failure.verdict == Verdict::Throttled => self.refused += 1,
                 Event::FetchFailed(_) | Event::ProcessFailed(_) => self.retried += 1,
-                Event::Fetched | Event::Processed | Event::Interrupted => {}
+                Event::Fetched | Event::Processed | Event::Interrupted | Event::Lost => {}
             },
         }
         if let (Some(_), Some(started_us)) = (measured.rate_wait_us, measured.started_at_us) {

@@ -5,8 +5,12 @@
 //! cell can ever name a secret, and no other text needs escaping. The filter says how the value is written where it
 //! stands. A name holds nothing that JSON, HTML or a header would escape, so the text survives them unchanged.
 
+mod values;
+
 use std::borrow::Cow;
 use std::fmt;
+
+pub use values::Values;
 
 const OPEN: char = '\u{fdd0}';
 const CLOSE: char = '\u{fdd1}';
@@ -20,7 +24,12 @@ pub enum SecretName {
     Env(String),
     /// What a file holds.
     File(String),
+    /// What a flag said, for one run only: the value of the header of this name, in lower case; of `-u` for [`USER_FLAG`].
+    Flag(String),
 }
+
+/// The flag of basic authentication: what its secret is called.
+pub const USER_FLAG: &str = "-u";
 
 /// How the value of a secret is written where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +61,7 @@ impl fmt::Display for SecretName {
         match self {
             Self::Env(name) => write!(f, "env({name})"),
             Self::File(path) => write!(f, "file({path})"),
+            Self::Flag(flag) => write!(f, "given by flag({flag})"),
         }
     }
 }
@@ -69,7 +79,7 @@ impl SecretName {
 
     /// Whether it comes unchanged through every text it may stand in.
     pub(crate) fn is_plain(&self) -> bool {
-        let (Self::Env(name) | Self::File(name)) = self;
+        let (Self::Env(name) | Self::File(name) | Self::Flag(name)) = self;
         !name.is_empty() && !name.contains(|c: char| c.is_control() || "'\"\\<>&{}()|".contains(c)) && !has_marker(name)
     }
 
@@ -85,6 +95,7 @@ impl SecretName {
         let name = match kind {
             "env" => Self::Env(name.to_owned()),
             "file" => Self::File(name.to_owned()),
+            "given by flag" => Self::Flag(name.to_owned()),
             _ => return None,
         };
         name.is_plain().then_some((name, escape))
@@ -225,7 +236,8 @@ fn next_secret(text: &str) -> Option<(usize, usize, (SecretName, Escape))> {
     })
 }
 
-/// The secrets that the text of a flag names: `env('..')` and `file('..')` with a literal, inside of `{{ }}` and `{% %}`.
+/// The secrets that the text of a flag names: `env('..')`, `file('..')` and `given_by_flag('..')` with a literal, inside of
+/// `{{ }}` and `{% %}`.
 pub(crate) fn names_in_flag(text: &str) -> Vec<SecretName> {
     let mut names = Vec::new();
     let mut rest = text;
@@ -264,6 +276,7 @@ fn names_in_block<'a>(block: &'a str, names: &mut Vec<SecretName>) -> &'a str {
         called = match (word, token) {
             ("env", "(") => Some(SecretName::Env),
             ("file", "(") => Some(SecretName::File),
+            ("given_by_flag", "(") => Some(SecretName::Flag),
             _ => None,
         };
         word = token;
@@ -282,16 +295,22 @@ pub fn literal_credential_in_url(url: &str) -> Option<&str> {
     given.find(|(name, _)| NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))).map(|(name, _)| name)
 }
 
+/// The name of a header whose value is a credential, going by its name.
+#[must_use]
+pub fn is_credential(header: &str) -> bool {
+    let name = header.to_ascii_lowercase();
+    // What tells requests apart is called a key too, and is no secret.
+    matches!(name.as_str(), "authorization" | "cookie" | "proxy-authorization")
+        || (name.ends_with("-key") && name != "idempotency-key")
+        || name.ends_with("-token")
+}
+
 /// Whether a header line, as it is given by flag, holds a credential that must not be stored: one that comes neither from
 /// a secret nor from the row.
 #[must_use]
 pub fn literal_credential(line: &str) -> bool {
     let Some((name, value)) = line.split_once(':') else { return false };
-    let name = name.trim().to_ascii_lowercase();
-    let credential = matches!(name.as_str(), "authorization" | "cookie" | "proxy-authorization")
-        || name.ends_with("-key")
-        || name.ends_with("-token");
-    credential && !value.trim().is_empty() && !value.contains("{{")
+    is_credential(name.trim()) && !value.trim().is_empty() && !value.contains("{{")
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::limit::{Limit, Spend};
 use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::response::Response;
+use crate::settings::OnUncertain;
 
 pub use changes::{Change, Judge, OnConflict, Part, Parts, Rerender, Rerendered, Stored};
 
@@ -149,6 +150,19 @@ pub struct WriteBack {
     pub late_permit: Option<(Micros, Micros)>,
 }
 
+/// A permit for one more request under a lease: a redirect that is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Further {
+    /// The job.
+    pub job: i64,
+    /// The claim.
+    pub attempt: u32,
+    /// Void after this time.
+    pub permit_us: Micros,
+    /// The permit before it counts from later than it was written down with, as in [`WriteBack`].
+    pub late_permit: Option<(Micros, Micros)>,
+}
+
 /// What a commit did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Committed {
@@ -169,6 +183,8 @@ pub struct NewRun {
     pub settings: String,
     /// The limits it keeps; the table of limits is made to hold exactly these.
     pub limits: Vec<Limit>,
+    /// What becomes of a POST or PATCH that was in flight when a run died.
+    pub on_uncertain: OnUncertain,
 }
 
 /// What a recovery found.
@@ -180,6 +196,8 @@ pub struct Recovered {
     pub interrupted: u64,
     /// Jobs given up as poison.
     pub poisoned: u64,
+    /// Jobs that failed because their requests may have been carried out and must not be sent twice.
+    pub lost: u64,
     /// Made with the database, part of every Idempotency-Key.
     pub database_id: String,
     /// Permits that may still count, by name of their limit.
@@ -404,6 +422,11 @@ pub trait Store: Send + Sync + 'static {
         spends: &[Micros],
         now_us: Micros,
     ) -> impl Future<Output = Done<(Committed, Vec<Lease>)>> + Send;
+
+    /// Writes permits down for further requests of jobs that are held, before they are sent, each checked against
+    /// `(job, attempt, run)`. Gives the positions of those whose lease was no longer ours: nothing may be sent for them. After
+    /// a crash the permits are there, sent or not.
+    fn spend(&self, run: i64, further: &[Further]) -> impl Future<Output = Done<Vec<usize>>> + Send;
 
     /// Gives leases back under which nothing was sent, and their permits, named by the times they were to be void. After a
     /// crash in between they count as interrupted.

@@ -4,6 +4,7 @@ pub(crate) mod address;
 mod base;
 mod expression;
 mod header;
+mod key;
 mod own;
 
 use std::borrow::Cow;
@@ -12,11 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use minijinja::{Error, ErrorKind};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use self::base::Base;
 use self::expression::{BadPath, Expression, Place, RowView, check_path};
 pub(crate) use self::header::check_value as check_header_value;
+pub(crate) use self::key::hash;
 use self::own::Own;
 pub(crate) use self::own::Raw;
 use crate::request::{Request, add_header};
@@ -306,14 +307,18 @@ impl Template {
             },
         };
         let text = self.base.as_ref().map_or(Cow::Borrowed(text.as_str()), |base| base.join(&text));
-        address::check(&text).map_err(|why| Refusal::Url { url: address::masked(cut(&shown(&text), 200)), why })
+        address::check(&text)
+            .map_err(address::or_with_a_base)
+            .map_err(|why| Refusal::Url { url: address::masked(cut(&shown(&text), 200)), why })
     }
 
     /// What is the same for every row is wrong in every row.
     fn check_constants(&self, given: &RequestTemplate) -> Result<(), TemplateError> {
         if let (Some(Part { expression: Expression::Constant(url), .. }), Some(text)) = (&self.url, &given.url) {
             let url = self.base.as_ref().map_or(Cow::Borrowed(url.as_str()), |base| base.join(url));
-            address::check(&url).map_err(|why| wrong("--url", &address::masked(text), &format!("it {why}")))?;
+            address::check(&url)
+                .map_err(address::or_with_a_base)
+                .map_err(|why| wrong("--url", &address::masked(text), &format!("it {why}")))?;
         }
         if let (true, Some(Part { expression: Expression::Constant(body), .. })) = (self.json, &self.body) {
             check_json(body).map_err(|why| wrong("--json-body", body, &format!("it is no JSON: {why}")))?;
@@ -404,6 +409,16 @@ impl Part {
     }
 }
 
+/// A URL that is the same for every row, as it is stored: its secrets by name.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn constant_url(flag: &'static str, text: &str) -> Result<String, TemplateError> {
+    let part = Part::compile(flag, text, Place::Url, &mut Vec::new())?;
+    let row = Arc::new(RowView { row: Map::new(), asked: None });
+    part.render(&row).map_err(|refusal| wrong(flag, "", &refusal.to_string()))
+}
+
 fn wrong(flag: &'static str, text: &str, why: &str) -> TemplateError {
     let text = if literal_credential(text) { text.split_inclusive(':').next().unwrap_or_default() } else { text };
     TemplateError { flag, text: cut(text, 200).to_owned(), why: why.to_owned() }
@@ -416,29 +431,6 @@ fn check_json(text: &str) -> Result<(), String> {
         let from = (error.column().saturating_sub(20)..=line.len()).find(|&at| line.is_char_boundary(at)).unwrap_or(0);
         format!("{error}, near {:?}", shown(cut(&line[from..], 40)))
     })
-}
-
-/// The key of a request that was given none. Lengths stand before texts, so that no two requests run into the same one.
-pub(crate) fn hash(request: &Request) -> String {
-    let mut sha = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        sha.update((bytes.len() as u64).to_le_bytes());
-        sha.update(bytes);
-    };
-    add(request.method.as_bytes());
-    add(request.url.as_bytes());
-    for (name, value) in &request.headers {
-        add(name.to_ascii_lowercase().as_bytes());
-        add(value.to_string().as_bytes());
-    }
-    // No header has a name of no characters: this ends them, and tells an empty body from none.
-    if let Some(body) = &request.body {
-        add(b"");
-        add(body);
-    }
-    let digest = sha.finalize();
-    let hex = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
-    digest.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]).collect()
 }
 
 fn unknown_column(place: &'static str, column: String, row: &Map<String, Value>) -> Refusal {

@@ -1,7 +1,9 @@
 //! Exit codes, and which error has which.
 
+use haul::fetch::SetupError;
 use haul::import::ImportError;
 use haul::lock::LockError;
+use haul::pipeline::RunError;
 use haul::store::StoreError;
 use haul::store::sqlite::console::QueryError;
 use haul::template::TemplateError;
@@ -75,6 +77,10 @@ pub(crate) fn of_error(error: &anyhow::Error) -> Exit {
         }
         if cause.is::<NothingThere>() {
             return Exit::NothingThere;
+        }
+        let unset = matches!(cause.downcast_ref(), Some(SetupError::CaFile { .. } | SetupError::Proxy { .. }));
+        if unset || matches!(cause.downcast_ref(), Some(RunError::Secret(_))) {
+            return Exit::Usage;
         }
         match (cause.downcast_ref(), cause.downcast_ref()) {
             (Some(LockError::Held { .. }), _) => return Exit::Held,

@@ -26,7 +26,7 @@ use self::join::{Join, Joined};
 use self::target::Target;
 use super::exit::{Exit, UsageError};
 use super::flags::RequestFlags;
-use super::import::InputFlags;
+use super::import::ReadFlags;
 use super::signals;
 use super::terminal::{cut, quiet_if_closed, visible};
 
@@ -67,7 +67,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "INPUT|-", conflicts_with_all = ["condition", "since"])]
     join: Option<PathBuf>,
     #[command(flatten)]
-    input: InputFlags,
+    input: ReadFlags,
     #[command(flatten)]
     request: RequestFlags,
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use haul::backoff::Backoff;
 use haul::limit::Limit;
-use haul::settings::{Durability, OnUncertain, Settings};
+use haul::settings::{Durability, OnUncertain, RequestTemplate, Settings};
 use haul::status::StatusSet;
 
 use super::exit::UsageError;
+use super::secrets::{self, Given};
 
 /// How rows become requests.
 #[derive(Debug, Clone, Default, Args)]
@@ -21,9 +22,13 @@ pub(crate) struct RequestFlags {
     /// HTTP method [default: GET, with a body POST]
     #[arg(short = 'X', long = "method", value_name = "METHOD")]
     method: Option<String>,
-    /// A header, 'Name: value', a template; repeatable
+    /// A header, 'Name: value', a template; repeatable. A credential as it is (Authorization, Cookie, *-key, *-token) is used
+    /// for this run only and never stored; {{ env('NAME') }} and {{ file('PATH') }} are stored by name
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     headers: Vec<String>,
+    /// Basic authentication, for this run only; with "USER:{{ env('NAME') }}" for every run
+    #[arg(short = 'u', long = "user", value_name = "USER:PASS")]
+    user: Option<String>,
     /// A text body, a template; @FILE reads it from a file
     #[arg(short = 'd', long = "data", value_name = "BODY|@FILE", conflicts_with = "json_body")]
     body: Option<String>,
@@ -40,7 +45,9 @@ pub(crate) struct RequestFlags {
 
 impl RequestFlags {
     /// Lays what is given over `settings`.
-    pub(crate) fn apply(self, settings: &mut Settings) -> anyhow::Result<()> {
+    ///
+    /// Gives the credentials among it that must not be stored.
+    pub(crate) fn apply(self, settings: &mut Settings) -> anyhow::Result<Given> {
         let template = &mut settings.template;
         let (body, json_body) = (self.body.map(text).transpose()?, self.json_body.map(text).transpose()?);
         if body.is_some() || json_body.is_some() {
@@ -50,10 +57,26 @@ impl RequestFlags {
         template.method = self.method.or_else(|| template.method.take());
         template.key = self.key.or_else(|| template.key.take());
         template.base_url = self.base_url.or_else(|| template.base_url.take());
-        if !self.headers.is_empty() {
-            template.headers = self.headers;
-        }
-        Ok(())
+        Ok(secrets::lay_headers(self.headers, self.user, &mut template.headers)?)
+    }
+}
+
+/// Credentials that the last run was given by flag, and that were not stored.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Requests")]
+pub(crate) struct CredentialFlags {
+    /// The value of a credential that the last run was given by flag: 'Authorization: ..'; repeatable
+    #[arg(short = 'H', long = "header", value_name = "HEADER")]
+    headers: Vec<String>,
+    /// Basic authentication, where the last run was given it by flag
+    #[arg(short = 'u', long = "user", value_name = "USER:PASS")]
+    user: Option<String>,
+}
+
+impl CredentialFlags {
+    /// The values, where the requests of `settings`, or those of an earlier import, need them.
+    pub(crate) fn give(self, settings: &Settings, imported: &[RequestTemplate]) -> Result<Given, UsageError> {
+        secrets::give_again(self.headers, self.user, &settings.template, imported)
     }
 }
 
@@ -114,10 +137,11 @@ pub(crate) struct WorkFlags {
     /// The header that carries the idempotency key of POST and PATCH; 'none' sends none [default: Idempotency-Key]
     #[arg(long, value_name = "NAME", value_parser = header_name)]
     idempotency_header: Option<String>,
-    /// Redirects followed for one request, a permit each [default: 0]
+    /// Redirects followed for one request, a permit each [default: 0]. Credentials and secrets go to no other server
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=20))]
     max_redirects: Option<u32>,
-    /// The proxy of all requests; 'none' = none, which is the default whatever the environment says
+    /// The proxy of all requests, http://HOST:PORT or https://..; 'none' = none, which is the default whatever the environment
+    /// says. Its credentials are named: http://{{ env('USER') }}:{{ env('PASS') }}@HOST:PORT
     #[arg(long, value_name = "URL")]
     proxy: Option<String>,
     /// A file of certificates (PEM) to trust beside the usual ones; 'none' = no such file

@@ -52,7 +52,7 @@ pub(crate) struct ImportArgs {
 /// How inputs are read.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Input")]
-pub(crate) struct InputFlags {
+pub(crate) struct ReadFlags {
     /// How the input is written: auto, lines, csv or jsonl
     ///
     /// auto goes by the name (.txt, .csv, .tsv, .jsonl, .ndjson, .json; before .gz and .zst), else by how the input begins.
@@ -78,6 +78,32 @@ pub(crate) struct InputFlags {
     /// What the input is encoded in: windows-1252, utf-16le, shift_jis, .. [default: UTF-8, or UTF-16 with a mark]
     #[arg(long, value_name = "NAME")]
     encoding: Option<Encoding>,
+    /// Equal requests of one input are one job
+    #[arg(long, conflicts_with = "keep_duplicates")]
+    merge_duplicates: bool,
+    /// Each of equal requests of one input is a job
+    #[arg(long)]
+    keep_duplicates: bool,
+}
+
+impl ReadFlags {
+    fn options(&self) -> Options {
+        let duplicates = match (self.merge_duplicates, self.keep_duplicates) {
+            (true, _) => Duplicates::Merge,
+            (_, true) => Duplicates::Keep,
+            _ => Duplicates::Refuse,
+        };
+        let Self { format, delimiter, no_header, encoding, .. } = *self;
+        Options { format, delimiter, no_header, encoding, duplicates, ..Options::default() }
+    }
+}
+
+/// What is imported, and how it is read.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Input")]
+pub(crate) struct InputFlags {
+    #[command(flatten)]
+    read: ReadFlags,
     /// Instead of an input: so many jobs of the one request of --url; templates see their number as {{ n }}
     ///
     /// The same again adds nothing, a larger number the difference.
@@ -91,12 +117,6 @@ pub(crate) struct InputFlags {
     /// Write the rejected rows to a file: {"input", "line", "reason", "text"} a line
     #[arg(long, value_name = "FILE")]
     rejected: Option<PathBuf>,
-    /// Equal requests of one input are one job
-    #[arg(long, conflicts_with = "keep_duplicates")]
-    merge_duplicates: bool,
-    /// Each of equal requests of one input is a job
-    #[arg(long)]
-    keep_duplicates: bool,
     /// What becomes of a row whose --key is known with another request: rejected, left out, or written over the job if it was
     /// not sent yet [default: reject]
     #[arg(long, value_name = "reject|skip|update", value_parser = on_conflict)]
@@ -110,16 +130,6 @@ pub(crate) struct InputFlags {
 }
 
 impl InputFlags {
-    fn options(&self) -> Options {
-        let duplicates = match (self.merge_duplicates, self.keep_duplicates) {
-            (true, _) => Duplicates::Merge,
-            (_, true) => Duplicates::Keep,
-            _ => Duplicates::Refuse,
-        };
-        let Self { format, delimiter, no_header, encoding, .. } = *self;
-        Options { format, delimiter, no_header, encoding, duplicates, on_conflict: self.conflicts() }
-    }
-
     /// The jobs that were sent before others were made anew keep what they asked, and their rows are known; so they are when
     /// the same is said again.
     fn conflicts(&self) -> OnConflict {
@@ -175,12 +185,10 @@ pub(crate) fn open(paths: &[PathBuf], flags: &InputFlags, settings: &Settings, d
         return Err(UsageError("--repeat repeats the request of --url, and none is given".to_owned()).into());
     }
     let template = Arc::new(Template::compile(&settings.template)?);
-    let open = |path: &PathBuf| Input::open(source(path), flags.options());
-    let inputs = paths
-        .iter()
-        .map(open)
-        .chain(flags.repeat.map(|n| Ok(Input::repeat(n, flags.conflicts()))))
-        .collect::<Result<_, _>>()?;
+    let options = Options { on_conflict: flags.conflicts(), ..flags.read.options() };
+    let open = |path: &PathBuf| Input::open(source(path), options);
+    let repeated = flags.repeat.map(|n| Ok(Input::repeat(n, flags.conflicts())));
+    let inputs = paths.iter().map(open).chain(repeated).collect::<Result<_, _>>()?;
     let others = paths.iter().map(PathBuf::as_path).chain([db]);
     let rejected = flags.rejected.as_deref().map(|path| RejectedFile::create(path, others)).transpose()?;
     Ok(Opened { inputs, template, strict: flags.strict, rejected })
@@ -195,7 +203,7 @@ fn source(path: &Path) -> Source {
 
 /// Opens an input whose rows are jobs already. Rows that make an equal request share its answer, unless flags say that each
 /// is a job.
-pub(crate) fn reopen(path: &Path, flags: &InputFlags) -> Result<Input, import::ImportError> {
+pub(crate) fn reopen(path: &Path, flags: &ReadFlags) -> Result<Input, import::ImportError> {
     let mut options = flags.options();
     if options.duplicates == Duplicates::Refuse {
         options.duplicates = Duplicates::Merge;
@@ -208,8 +216,8 @@ pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Res
     let clock = Clock::start();
     let last = super::run::remembered(db).await?;
     let mut settings = last.settings();
-    args.request.apply(&mut settings)?;
-    super::secrets::check(&settings)?;
+    let given = args.request.apply(&mut settings)?;
+    super::secrets::check(&settings, &given)?;
     let opened = open(&args.inputs, &args.input, &settings, db)?;
     let change = change::settle(args.input.on_change, db, last, &settings, true).await?;
     // What is one transaction for long would make a run fail that is going.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use haul::clock::Clock;
+use haul::fetch::Fetcher;
 use haul::hope::MaxFailures;
 use haul::job::State;
 use haul::lock::{LockError, RunLock};
@@ -19,11 +20,12 @@ use haul::store::sqlite::{self, SqliteStore};
 use haul::store::{RunOutcome, Store, StoreError};
 
 use super::exit::{Exit, NothingThere, UsageError};
-use super::flags::{RequestFlags, WorkFlags};
+use super::flags::{CredentialFlags, RequestFlags, WorkFlags};
 use super::import::{InputFlags, import, open};
 use super::progress::{Progress, Style};
+use super::secrets::{self, Given};
 use super::signals::{self, Seen};
-use super::{change, environment, secrets, summary};
+use super::{change, environment, summary};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -53,8 +55,12 @@ pub(crate) struct RunArgs {
 
 /// Go on where the last run stopped, as it did
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  haul resume\n  haul resume --rate 10/s\n  haul --db other.db resume --for 10m")]
+#[command(
+    after_help = "Examples:\n  haul resume\n  haul resume --rate 10/s\n  haul resume -H \"Authorization: Bearer $TOKEN\"\n  haul --db other.db resume --for 10m"
+)]
 pub(crate) struct ResumeArgs {
+    #[command(flatten)]
+    credentials: CredentialFlags,
     #[command(flatten)]
     work: WorkFlags,
     #[command(flatten)]
@@ -86,6 +92,9 @@ pub(crate) struct OnceFlags {
     /// The summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Credentials that flags gave as they are.
+    #[arg(skip)]
+    given: Given,
 }
 
 /// `haul run`.
@@ -93,9 +102,10 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     let clock = Clock::start();
     let last = remembered(db).await?;
     let mut settings = last.settings();
-    args.request.apply(&mut settings)?;
+    let mut once = args.once;
+    once.given = args.request.apply(&mut settings)?;
     args.work.apply(&mut settings)?;
-    secrets::check(&settings)?;
+    check(&settings, &once.given)?;
     let work = work(&settings)?;
     let given = !args.inputs.is_empty() || args.input.repeats();
     let opened = given.then(|| open(&args.inputs, &args.input, &settings, db)).transpose()?;
@@ -121,21 +131,38 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
             return Ok(Exit::Rejected);
         }
     }
-    let exit = drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet, demo: false }).await?;
+    let exit = drain(held, settings, work, once, Watch { stop, seen, clock, quiet, demo: false }).await?;
     Ok(if exit == Exit::Done && rejected > 0 { Exit::Rejected } else { exit })
 }
 
 /// `haul resume`.
 pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
-    let mut settings = last_settings(db).await?;
+    let last = remembered(db).await?;
+    let mut settings = last.settings();
+    let mut once = args.once;
+    once.given = args.credentials.give(&settings, &last.imported)?;
     args.work.apply(&mut settings)?;
-    secrets::check(&settings)?;
+    check(&settings, &once.given)?;
     let work = work(&settings)?;
     let held = Held::take(db, false, settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
-    drain(held, settings, work, args.once, Watch { stop, seen, clock, quiet, demo: false }).await
+    drain(held, settings, work, once, Watch { stop, seen, clock, quiet, demo: false }).await
+}
+
+/// What is wrong with secrets, proxy and certificates is told before a database is made or a request sent.
+fn check(settings: &Settings, given: &Given) -> anyhow::Result<()> {
+    secrets::check(settings, given)?;
+    if settings.proxy.is_some() || settings.ca_file.is_some() {
+        Fetcher::new(Arc::new(settings.clone()), given.lookup(), Clock::start())?;
+    }
+    if settings.insecure {
+        tracing::warn!(
+            "--insecure: the certificates of servers are not checked, so anybody on the way may read and change"
+        );
+    }
+    Ok(())
 }
 
 /// What the last run was told, the defaults where there was none, with the request flags of an import after it.
@@ -148,6 +175,8 @@ pub(crate) async fn last_settings(db: &Path) -> anyhow::Result<Settings> {
 pub(crate) struct Remembered {
     run: Option<Settings>,
     template: Option<RequestTemplate>,
+    /// Of every import: jobs of each may wait still.
+    imported: Vec<RequestTemplate>,
 }
 
 impl Remembered {
@@ -168,16 +197,19 @@ impl Remembered {
 
 /// Reads what the database remembers, if it is there.
 pub(crate) async fn remembered(db: &Path) -> anyhow::Result<Remembered> {
-    let sqlite::Remembered { settings: run, template } = match sqlite::remembered(db).await {
+    let sqlite::Remembered { settings: run, template, imported } = match sqlite::remembered(db).await {
         Ok(found) => found,
         // To be created, or to be complained about by who needs it.
         Err(StoreError::Missing { .. }) => return Ok(Remembered::default()),
         Err(error) => return Err(error.into()),
     };
     let run = run.map(|json| serde_json::from_str(&json).context("failed to read the settings of the last run"));
-    let template =
-        template.map(|json| serde_json::from_str(&json).context("failed to read the request flags of the last import"));
-    Ok(Remembered { run: run.transpose()?, template: template.transpose()? })
+    let flags = |json: String| serde_json::from_str(&json).context("failed to read the request flags of an import");
+    Ok(Remembered {
+        run: run.transpose()?,
+        template: template.map(flags).transpose()?,
+        imported: imported.into_iter().map(flags).collect::<Result<_, _>>()?,
+    })
 }
 
 /// Takes the run lock.
@@ -252,13 +284,13 @@ pub(crate) async fn drain(
     watch: Watch,
 ) -> anyhow::Result<Exit> {
     let Watch { stop, seen, clock, quiet, demo } = watch;
-    secrets::check_imported(&held.store).await?;
+    secrets::check_imported(&held.store, &once.given).await?;
     let progress = Arc::new(Progress::start(once.progress, quiet, clock));
     let shown = progress.clone();
     let run = Run {
         settings: settings.clone(),
         work,
-        secrets: secrets::lookup(),
+        secrets: once.given.lookup(),
         secret_headers: Vec::new(),
         limit: once.limit,
         lasts: once.lasts,

@@ -8,6 +8,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use super::retry_after;
 use crate::attempt::{ErrorType, Failure, Verdict};
 use crate::clock::{Micros, micros};
+use crate::secret::Values;
 use crate::settings::Settings;
 
 /// Longest quotation of a body in a message, in characters.
@@ -19,6 +20,7 @@ pub(super) fn of_status(
     headers: &HeaderMap,
     body: &[u8],
     settings: &Settings,
+    values: &Values,
     now_us: Micros,
 ) -> Option<Failure> {
     let code = status.as_u16();
@@ -32,7 +34,8 @@ pub(super) fn of_status(
         true => Verdict::Transient,
         false => Verdict::Permanent,
     };
-    let quote: String = String::from_utf8_lossy(body).chars().filter(|c| !c.is_control()).take(QUOTE).collect();
+    // A server may send back what it was sent.
+    let quote = values.quote(String::from_utf8_lossy(body).chars().filter(|c| !c.is_control()), QUOTE);
     let reason = status.canonical_reason().unwrap_or("no standard reason");
     Some(Failure {
         error_type: ErrorType::status(code),
@@ -53,7 +56,7 @@ pub(super) fn too_large(max: u64) -> Failure {
 }
 
 /// No complete response.
-pub(super) fn of_error(error: &reqwest::Error, settings: &Settings) -> Failure {
+pub(super) fn of_error(error: &reqwest::Error, settings: &Settings, values: &Values) -> Failure {
     let chain = chain(error);
     let error_type = error_type(error, &chain);
     let verdict = if settings.retry_on.has_type(&error_type) { Verdict::Transient } else { Verdict::Permanent };
@@ -64,9 +67,18 @@ pub(super) fn of_error(error: &reqwest::Error, settings: &Settings) -> Failure {
         t if *t == ErrorType::TIMEOUT => {
             format!("no complete answer within {}", humantime::format_duration(settings.timeout))
         }
+        t if *t == ErrorType::TLS && chain.contains("certificate") => {
+            format!("{chain}; --cacert FILE trusts the authority that signed it")
+        }
         _ => chain,
     };
-    Failure::new(error_type, verdict, message)
+    Failure::new(error_type, verdict, values.hide(&message))
+}
+
+/// Whether the request may have been carried out although there is no complete answer: only where there was no connection
+/// it is certain that nothing was sent.
+pub(super) fn may_be_done(error: &reqwest::Error) -> bool {
+    !error.is_connect() && !error.is_builder()
 }
 
 /// By what reqwest tells, and where it tells nothing by the words of the causes below it.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::secret::{SecretName, Values};
+
 /// A header whose value is asked for at each send, and kept nowhere.
 #[derive(Clone)]
 pub struct SecretHeader {
@@ -14,18 +16,19 @@ pub struct SecretHeader {
     pub value: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
-/// Puts them into a request, in place of those of the same name.
+/// Puts them into a request, in place of those of the same name; their values are not to be quoted.
 ///
 /// # Errors
 /// Why one cannot be sent, without its value.
-pub(super) fn put(headers: &[SecretHeader], into: &mut HeaderMap) -> Result<(), String> {
+pub(super) fn put(headers: &[SecretHeader], into: &mut HeaderMap, hidden: &mut Values) -> Result<(), String> {
     for SecretHeader { name, value } in headers {
         // It is the program's code; what it leaves half-changed is its own.
-        let value = catch_unwind(AssertUnwindSafe(|| value()))
+        let text = catch_unwind(AssertUnwindSafe(|| value()))
             .map_err(|_| format!("the secret header {name} cannot be sent: its code panicked"))?;
         let mut value =
-            HeaderValue::from_str(&value).map_err(|e| format!("the secret header {name} cannot be sent: {e}"))?;
+            HeaderValue::from_str(&text).map_err(|e| format!("the secret header {name} cannot be sent: {e}"))?;
         value.set_sensitive(true);
+        hidden.add(SecretName::Flag(name.to_string()), text);
         into.insert(name.clone(), value);
     }
     Ok(())

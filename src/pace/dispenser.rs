@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Pacer, Queue, Sent, Turn};
+use super::{Pacer, Queue, Sent, TICK_US, Turn};
 use crate::clock::{Clock, Micros};
 use crate::limit::Limit;
 
@@ -13,6 +13,8 @@ use crate::limit::Limit;
 pub struct Dispenser {
     state: Mutex<State>,
     changed: Notify,
+    /// Held by the first of those that follow a redirect.
+    following: tokio::sync::Mutex<()>,
     clock: Clock,
     unlimited: bool,
 }
@@ -31,7 +33,7 @@ impl Dispenser {
     pub fn new(pacer: Pacer, most: u64, clock: Clock) -> Self {
         let unlimited = pacer.limits().is_empty();
         let state = Mutex::new(State { queue: Queue::new(pacer, clock.now_us()), closed: false, left: most });
-        Self { state, changed: Notify::new(), clock, unlimited }
+        Self { state, changed: Notify::new(), following: tokio::sync::Mutex::default(), clock, unlimited }
     }
 
     /// A poisoned lock is used on: the methods of the queue leave it whole, and a limit must hold whatever else failed.
@@ -42,6 +44,26 @@ impl Dispenser {
     /// So many jobs have been claimed with permits that were forecast; each will come for [`Dispenser::permit`].
     pub fn claimed(&self, permits: usize) {
         self.state().queue.claimed(permits);
+    }
+
+    /// Waits until the permit for a request that follows a redirect falls due within the horizon, and tells when: it is then
+    /// to be written down, and taken by [`Dispenser::permit`]. First come first served. `None`: the run is stopping.
+    pub async fn follow(&self, horizon_us: Micros) -> Option<Micros> {
+        self.state().queue.follow();
+        let _first = self.following.lock().await;
+        loop {
+            let now_us = self.clock.now_us();
+            {
+                let mut state = self.state();
+                if state.closed {
+                    return None;
+                }
+                if let Some(due_us) = state.queue.follow_due(now_us, horizon_us) {
+                    return Some(due_us);
+                }
+            }
+            self.clock.sleep_until_us(now_us + TICK_US).await;
+        }
     }
 
     /// Waits for the moment at which a request may be sent under a permit that is void after `void_after_us`. `None`: it

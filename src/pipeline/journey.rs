@@ -1,25 +1,26 @@
 //! One job's way from its lease to its outcome.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{RwLock, mpsc, oneshot};
 
 use crate::attempt::{Failure, Measured, Verdict};
+use crate::claim::HORIZON_US;
 use crate::clock::{Clock, Micros, SECOND_US};
 use crate::commit::{Outcome, Report, Slot};
-use crate::fetch::{Fetched, Fetcher};
+use crate::fetch::{Fetched, Fetcher, Outgoing, Unfit};
 use crate::job::{Event, Standing, State};
-use crate::pace::{Dispenser, Sent};
+use crate::pace::{Dispenser, Sent, void_after};
 use crate::process::{Pool, Rule, Work};
 use crate::progress::{OnEvent, RunEvent};
 use crate::reason::Reason;
 use crate::response::Response;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{Lease, Output, Store};
+use crate::store::{self, Lease, Output, Store};
 
 /// A 429 pauses the limit for at least this long, whatever it says.
 const PAUSE_US: Micros = SECOND_US;
@@ -46,6 +47,8 @@ pub(super) struct Context<S> {
     pub(super) abandoned: AtomicUsize,
     /// Jobs that may still begin.
     pub(super) left: AtomicU64,
+    /// Why a secret cannot be had, of the first request that named such a one: the run cannot go on then.
+    pub(super) missing: Arc<OnceLock<String>>,
 }
 
 impl<S: Store> Context<S> {
@@ -71,15 +74,26 @@ impl<S: Store> Context<S> {
     /// Waits for its moment, sends the request, and reports what came back; a success goes on to be processed.
     async fn fetch(&self, mut job: Traveller, claimed_us: Micros) -> Option<(Traveller, Arc<Response>)> {
         let permit_us = job.lease.permit_us;
-        let Some(sent) = self.dispenser.permit(permit_us.unwrap_or(Micros::MAX)).await else {
-            let (job, attempt, slot) = (job.lease.job, job.lease.attempt, job.slot);
-            self.left.fetch_add(1, Ordering::Relaxed); // it has not begun after all
-            self.report(Outcome::Unsent { job, attempt, permit_us, slot }).await;
-            return None;
+        let outgoing = match self.prepare(&job.lease) {
+            Err(Unfit::Secret(why)) => {
+                let _ = self.missing.set(why); // one reason is enough
+                return self.unsent(job).await;
+            }
+            Err(Unfit::Request(failure)) => Err(failure),
+            Ok(outgoing) => Ok(outgoing),
         };
-        let (fetched, counts_from_us) = self.unless_left(self.request(&job.lease, sent)).await?;
-        job.late_permit = permit_us.filter(|permit_us| counts_from_us > *permit_us).map(|from| (from, counts_from_us));
-        let Fetched { measured, response, failure, room } = fetched;
+        let Some(sent) = self.dispenser.permit(permit_us.unwrap_or(Micros::MAX)).await else {
+            return self.unsent(job).await;
+        };
+        let (fetched, sent) = match self.chain(&mut job, outgoing, sent).await {
+            Chain::Landed(fetched, sent) => (fetched, sent),
+            Chain::Stopped(event) => {
+                self.end(job, event, None, None).await;
+                return None;
+            }
+            Chain::Left => return None,
+        };
+        let Fetched { measured, response, failure, room, .. } = fetched;
         let rate_wait_us = measured.started_at_us.map(|started_us| started_us - claimed_us);
         job.measured = Measured { rate_wait_us, ..measured };
         job.slot.room = room;
@@ -108,16 +122,86 @@ impl<S: Store> Context<S> {
         }
     }
 
-    /// Sends the request; also gives the time from which its permit counts.
-    async fn request(&self, lease: &Lease, sent: Sent) -> (Fetched, Micros) {
+    /// Gives a lease back under which nothing was sent.
+    async fn unsent<T>(&self, job: Traveller) -> Option<T> {
+        let Lease { job: id, attempt, permit_us, .. } = *job.lease;
+        self.left.fetch_add(1, Ordering::Relaxed); // it has not begun after all
+        self.report(Outcome::Unsent { job: id, attempt, permit_us, slot: job.slot }).await;
+        None
+    }
+
+    fn prepare(&self, lease: &Lease) -> Result<Outgoing, Unfit> {
         let repeatable = !matches!(lease.request.method.as_str(), "POST" | "PATCH");
         let key = (!repeatable).then(|| idempotency_key(&self.database_id, lease));
+        self.fetcher.prepare(&lease.request, key.as_deref())
+    }
+
+    /// Sends the request, and again wherever redirects lead, each time under a permit of its own.
+    async fn chain(&self, job: &mut Traveller, outgoing: Result<Outgoing, Failure>, mut sent: Sent) -> Chain {
+        let mut outgoing = match outgoing {
+            Ok(outgoing) => outgoing,
+            Err(failure) => {
+                let now_us = self.clock.now_us();
+                self.dispenser.ended(sent, now_us);
+                let measured = Measured { started_at_us: Some(now_us), ..Measured::default() };
+                return Chain::Landed(Fetched { measured, failure: Some(failure), ..Fetched::default() }, sent);
+            }
+        };
+        let mut permit_us = job.lease.permit_us;
+        loop {
+            let Some((fetched, counts_from_us)) = self.unless_left(self.request(&mut outgoing, sent)).await else {
+                return Chain::Left;
+            };
+            job.late_permit = permit_us.filter(|from_us| counts_from_us > *from_us).map(|from| (from, counts_from_us));
+            if !fetched.redirected {
+                return Chain::Landed(fetched, sent);
+            }
+            (sent, permit_us) = match self.further(job).await {
+                Further::Sent(sent, permit_us) => (sent, permit_us),
+                Further::Stopped => {
+                    let again = self.fetcher.may_repeat(&outgoing);
+                    return Chain::Stopped(if again { Event::Interrupted } else { Event::Lost });
+                }
+                Further::Left => return Chain::Left,
+            };
+        }
+    }
+
+    /// Sends the request once; also gives the time from which its permit counts.
+    async fn request(&self, outgoing: &mut Outgoing, sent: Sent) -> (Fetched, Micros) {
         let opening = self.dispenser.clone();
         let opened = Arc::new(move || opening.cold(sent));
         let mut counts_from_us = 0;
         let answered = |now_us| counts_from_us = self.dispenser.ended(sent, now_us);
-        let fetched = self.fetcher.fetch(&lease.request, key.as_deref(), opened, answered).await;
+        let fetched = self.fetcher.send(outgoing, opened, answered).await;
         (fetched, counts_from_us)
+    }
+
+    /// Takes a permit for one more request under the same lease, written down before it is used like the first.
+    async fn further(&self, job: &mut Traveller) -> Further {
+        if self.dispenser.is_unlimited() {
+            return self.dispenser.permit(Micros::MAX).await.map_or(Further::Stopped, |sent| Further::Sent(sent, None));
+        }
+        loop {
+            let Some(due_us) = self.unless_left(self.dispenser.follow(HORIZON_US)).await else { return Further::Left };
+            let Some(due_us) = due_us else { return Further::Stopped };
+            let permit_us = void_after(due_us);
+            let (told, written) = oneshot::channel();
+            let Lease { job: id, attempt, .. } = *job.lease;
+            let further = store::Further { job: id, attempt, permit_us, late_permit: job.late_permit.take() };
+            self.report(Outcome::Follows(further, told)).await;
+            match written.await {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return Further::Left, // the lease is gone, or the committer is
+            }
+            if let Some(sent) = self.dispenser.permit(permit_us).await {
+                return Further::Sent(sent, Some(permit_us));
+            }
+            // Void before it could be used. One that is not given back counts for nothing, which is safe.
+            if let Err(error) = self.store.release(self.run, &[], &[permit_us]).await {
+                tracing::warn!(%error, "an unused permit is not given back");
+            }
+        }
     }
 
     /// Reports a response under the lease that is kept. A suspect waits until it is durable, and is accused.
@@ -196,7 +280,11 @@ impl<S: Store> Context<S> {
         }
         let (event, output) = match output {
             Ok(json) => (Event::Processed, Some(Output { json, processor: self.work.version().clone() })),
-            Err(failure) => (Event::ProcessFailed(failure), None),
+            Err(failure) => {
+                // What a processor says may quote a response, and that may hold what was sent.
+                let message = self.fetcher.hide(&job.lease.request, failure.message);
+                (Event::ProcessFailed(Failure { message, ..failure }), None)
+            }
         };
         self.end(job, event, None, output).await;
     }
@@ -264,6 +352,26 @@ impl<S: Store> Context<S> {
             output = future => Some(output),
         }
     }
+}
+
+/// What a request and its redirects came to.
+enum Chain {
+    /// An answer, or none; and under which permit it was sent last.
+    Landed(Fetched, Sent),
+    /// The run stops before it could follow: what that means for the job.
+    Stopped(Event),
+    /// The run left, or the lease is gone.
+    Left,
+}
+
+/// Whether a redirect may be followed.
+enum Further {
+    /// Now, under this permit, void after that time where there is a limit.
+    Sent(Sent, Option<Micros>),
+    /// Not by this run.
+    Stopped,
+    /// The run left, or the lease is gone.
+    Left,
 }
 
 /// A lease, and what becomes of it on the way.

@@ -7,8 +7,8 @@ use crate::job::Wish;
 use crate::limit::Limit;
 use crate::minutes::Minutes;
 use crate::store::{
-    Chunk, Committed, Counts, Done, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Reject, Rerender,
-    Rerendered, RunOutcome, Store, Want, WriteBack,
+    Chunk, Committed, Counts, Done, Further, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Reject,
+    Rerender, Rerendered, RunOutcome, Store, Want, WriteBack,
 };
 
 mod imports;
@@ -113,6 +113,10 @@ impl Store for MemoryStore {
             let committed = tables.commit(run, batch, minutes, now_us);
             (committed, tables.claim(run, want, spends, now_us))
         }))
+    }
+
+    async fn spend(&self, run: i64, further: &[Further]) -> Done<Vec<usize>> {
+        Ok(self.with(|tables| tables.spend_further(run, further)))
     }
 
     async fn release(&self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) -> Done<()> {

@@ -172,7 +172,7 @@ impl Store for SqliteStore {
 
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
         write_tx!(self, "begin the run", |tx| {
-            let mut found = free_dead_leases(&mut tx, now_us).await?;
+            let mut found = free_dead_leases(&mut tx, run.on_uncertain, now_us).await?;
             execute!(tx, "end_dead_runs.sql", now_us);
             let begun = execute!(tx, "begin_run.sql", now_us, &run.host, run.pid, &run.version, &run.settings);
             found.run = begun.last_insert_rowid();
@@ -221,6 +221,23 @@ impl Store for SqliteStore {
         write_tx!(self, "write outcomes back and claim jobs", |tx| {
             let committed = commit(&mut tx, run, batch, minutes, now_us).await?;
             (committed, claim(&mut tx, run, want, spends, now_us).await?)
+        })
+    }
+
+    async fn spend(&self, run: i64, further: &[Further]) -> Done<Vec<usize>> {
+        write_tx!(self, "write permits down", |tx| {
+            let rows: Vec<_> = further.iter().map(|one| (one.job, one.attempt, one.permit_us)).collect();
+            let standing: String = scalar!(tx, "fence.sql", pack::array(&rows), run);
+            let standing: Vec<&str> = serde_json::from_str(&standing)?;
+            let held: Vec<_> = (0..further.len()).filter(|&i| !standing[i].is_empty()).collect();
+            let moved: Vec<_> = held.iter().filter_map(|&i| further[i].late_permit).collect();
+            let rows: Vec<_> = held.iter().map(|&i| rows[i]).collect();
+            if !rows.is_empty() {
+                execute!(tx, "further.sql", pack::array(&rows));
+                execute!(tx, "spend.sql", pack::spends(rows.iter().map(|(_, _, permit_us)| *permit_us)));
+            }
+            move_permits(&mut tx, &moved).await?;
+            (0..further.len()).filter(|i| !held.contains(i)).collect()
         })
     }
 
@@ -398,13 +415,14 @@ async fn move_permits(tx: &mut SqliteConnection, moved: &[(Micros, Micros)]) -> 
 }
 
 /// Frees what dead runs held, each job by the rule of [`job::next`], and notes the attempts they lost.
-async fn free_dead_leases(tx: &mut SqliteConnection, now_us: Micros) -> Inner<Recovered> {
+async fn free_dead_leases(tx: &mut SqliteConnection, again: OnUncertain, now_us: Micros) -> Inner<Recovered> {
     // Rules of retries do not matter here: an interruption is no failure of the job.
     let rules = RetryRules { max_attempts: 1, backoff: crate::backoff::Backoff::default(), seed: 0 };
     execute!(tx, "note_interrupted.sql");
     let mut from = Vec::new();
     let mut batch = Vec::new();
     let mut late = Vec::new();
+    let mut lost = 0;
     for row in rows!(tx, "leased.sql") {
         let (job, attempt) = (row.try_get(0)?, row.try_get(1)?);
         let standing = standing(&row, 2)?;
@@ -414,17 +432,20 @@ async fn free_dead_leases(tx: &mut SqliteConnection, now_us: Micros) -> Inner<Re
             late.push((permit_us, now_us));
         }
         from.push(format!("{} {}", standing.state.as_str(), error_type.unwrap_or_default()));
-        let next = job::next(standing, &Event::Interrupted, &rules, job, attempt, now_us);
+        let event = Event::of_death(standing.state, row.try_get(8)?, again);
+        lost += u64::from(event == Event::Lost);
+        let next = job::next(standing, &event, &rules, job, attempt, now_us);
         batch.push(WriteBack { job, attempt, next, ..WriteBack::default() });
     }
     move_permits(tx, &late).await?;
     let freed: Vec<_> = batch.iter().collect();
-    let poisoned = freed.iter().filter(|write| write.next.standing.state == State::Failed).count() as u64;
+    let failed = freed.iter().filter(|write| write.next.standing.state == State::Failed).count() as u64;
     if !freed.is_empty() {
         execute!(tx, "write_jobs.sql", pack::jobs(&freed, 0, now_us));
         execute!(tx, "write_counts.sql", pack::counts(&freed, &from.iter().map(String::as_str).collect::<Vec<_>>()));
     }
-    Ok(Recovered { interrupted: freed.len() as u64 - poisoned, poisoned, ..Recovered::default() })
+    let interrupted = freed.len() as u64 - failed;
+    Ok(Recovered { interrupted, poisoned: failed - lost, lost, ..Recovered::default() })
 }
 
 /// Four columns from `at` on: state, failures, generation, crashes.

@@ -60,9 +60,7 @@ fn parse(text: &str) -> Result<Url, String> {
         return Err(format!("holds {bad:?}; in a URL it is percent-encoded"));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Err(
-            "is not absolute; it begins with http:// or https://, or --base-url says what it is joined to".to_owned()
-        );
+        return Err(NOT_ABSOLUTE.to_owned());
     };
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return Err(format!("begins with {scheme:?}; only http:// and https:// are known"));
@@ -81,6 +79,13 @@ fn parse(text: &str) -> Result<Url, String> {
         );
     }
     Ok(parsed)
+}
+
+const NOT_ABSOLUTE: &str = "is not absolute; it begins with http:// or https://";
+
+/// What [`check`] says, with what helps where a base may be given.
+pub(crate) fn or_with_a_base(why: String) -> String {
+    if why == NOT_ABSOLUTE { why + ", or --base-url says what it is joined to" } else { why }
 }
 
 /// Unreserved and reserved characters of RFC 3986, and `%`.

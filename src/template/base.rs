@@ -29,10 +29,7 @@ impl Base {
         if super::has_marker(given) {
             return Err(wrong("it holds a character between U+FDD0 and U+FDD2, which haul keeps for itself"));
         }
-        let mut text = address::check(given).map_err(|why| match why.split_once(", or --base-url") {
-            Some((why, _)) => wrong(&format!("it {why}")),
-            None => wrong(&format!("it {why}")),
-        })?;
+        let mut text = address::check(given).map_err(|why| wrong(&format!("it {why}")))?;
         text.truncate(text.trim_end_matches('/').len());
         let authority = text.find("://").map_or(0, |at| at + 3);
         let path = text[authority..].find('/').map_or(text.len(), |at| authority + at);

@@ -105,6 +105,7 @@ fn add_secrets(environment: &mut Environment<'static>, secrets: &[SecretName]) {
     };
     environment.add_function("env", lookup(SecretName::Env, secrets.to_vec()));
     environment.add_function("file", lookup(SecretName::File, secrets.to_vec()));
+    environment.add_function("given_by_flag", lookup(SecretName::Flag, secrets.to_vec()));
 }
 
 fn write_value(out: &mut Output, value: &Value, place: Place) -> Result<(), Error> {

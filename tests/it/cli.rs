@@ -7,6 +7,7 @@ mod formats;
 mod held;
 mod help;
 mod import;
+mod network;
 mod numbers;
 mod prune;
 mod query;

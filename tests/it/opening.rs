@@ -44,7 +44,14 @@ fn files(dir: &TempDir) -> BTreeMap<PathBuf, Vec<u8>> {
 /// Whether a run can begin in it, and the schema is whole.
 async fn is_usable(store: &SqliteStore, path: &Path) {
     store.begin_import("rows.csv", None, 1).await.expect("an import");
-    let run = NewRun { host: String::new(), pid: 1, version: String::new(), settings: "{}".into(), limits: Vec::new() };
+    let run = NewRun {
+        host: String::new(),
+        pid: 1,
+        version: String::new(),
+        settings: "{}".into(),
+        limits: Vec::new(),
+        on_uncertain: Default::default(),
+    };
     assert_eq!(store.recover(&run, 1).await.expect("recover").database_id.len(), 32);
     let mut conn = plain(path).await;
     for (pragma, expected) in [

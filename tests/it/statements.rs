@@ -50,7 +50,7 @@ const WAYS: [(&str, &[&str]); 20] = [
         ],
     ),
     ("next_due.sql", &["SEARCH jobs USING INDEX jobs_ready (state=?)", "SEARCH jobs USING INDEX jobs_ready (state=?)"]),
-    ("leased.sql", &["SEARCH jobs USING INDEX jobs_leased (run_id>?)"]),
+    ("leased.sql", &["SEARCH j USING INDEX jobs_leased (run_id>?)"]),
     ("note_interrupted.sql", &["SEARCH jobs USING INDEX jobs_leased (run_id>?)"]),
     ("overview/in_flight.sql", &["SEARCH jobs USING INDEX jobs_leased (run_id>?)"]),
     ("fence.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN"]),

@@ -218,9 +218,11 @@ macro_rules! store_suite {
                 runs_remember_how_they_ended,
                 the_settings_of_the_last_run_are_kept,
                 a_stop_asked_of_nobody_is_not_seen,
+                an_unanswered_post_fails_at_a_crash_where_it_must_not_be_sent_twice,
             ],
             limits: [
                 a_permit_is_counted_in_every_limit,
+                a_further_request_under_a_lease_is_written_down_and_moved_like_the_first,
                 permits_that_may_still_count_survive_a_crash_and_older_ones_go,
                 the_table_of_limits_holds_exactly_those_of_the_run,
                 a_request_that_a_crash_may_have_sent_late_counts_from_the_recovery,

@@ -19,7 +19,7 @@ use serde_json::value::to_raw_value;
 
 use super::Take;
 use crate::cli::flags::RequestFlags;
-use crate::cli::import::{InputFlags, reopen};
+use crate::cli::import::{ReadFlags, reopen};
 
 /// Rows whose jobs are looked up at once, at most.
 const ROWS: usize = 1_000;
@@ -31,7 +31,7 @@ const ANSWERS: usize = 8 << 20;
 /// An input, and how its rows are known again.
 pub(super) struct Join<'a> {
     path: &'a Path,
-    flags: &'a InputFlags,
+    flags: &'a ReadFlags,
     template: Arc<Template>,
 }
 
@@ -52,7 +52,7 @@ impl<'a> Join<'a> {
     /// Rows become requests as they did when they were imported, unless flags say otherwise.
     pub(super) async fn new(
         path: &'a Path,
-        flags: &'a InputFlags,
+        flags: &'a ReadFlags,
         request: RequestFlags,
         mut settings: Settings,
         console: &mut Console,

@@ -14,8 +14,8 @@ use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::settings::RequestTemplate;
 use crate::store::{
-    Chunk, Committed, Counts, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Reject, Rerender,
-    Rerendered, RunOutcome, Store, StoreError, Want, WriteBack,
+    Chunk, Committed, Counts, Further, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Reject,
+    Rerender, Rerendered, RunOutcome, Store, StoreError, Want, WriteBack,
 };
 use crate::template::Template;
 
@@ -98,6 +98,10 @@ impl Store for Kept {
         _: Micros,
     ) -> Result<(Committed, Vec<Lease>), StoreError> {
         unreachable!("an import neither commits nor claims")
+    }
+
+    async fn spend(&self, _: i64, _: &[Further]) -> Done<Vec<usize>> {
+        unreachable!()
     }
 
     async fn release(&self, _: i64, _: &[(i64, u32)], _: &[Micros]) -> Done<()> {

@@ -10,7 +10,8 @@ use crate::clock::{Micros, SECOND_US};
 use crate::job::{Event, Next, RetryRules, State, Wish, next, wished};
 use crate::limit::{Limit, Spend};
 use crate::minutes::Minutes;
-use crate::store::{Committed, Granted, Lease, Look, NewRun, Recovered, Reject, RunOutcome, Want, WriteBack};
+use crate::settings::OnUncertain;
+use crate::store::{Committed, Further, Granted, Lease, Look, NewRun, Recovered, Reject, RunOutcome, Want, WriteBack};
 
 use super::tables::{Attempt, Job, KeptLimit, Run, Tables, next_id};
 
@@ -27,10 +28,10 @@ impl Tables {
         let mut found = Recovered { run: next_id(&self.runs), ..Recovered::default() };
         let leased: Vec<i64> = self.jobs.iter().filter(|(_, job)| job.run.is_some()).map(|(id, _)| *id).collect();
         for id in leased {
-            if self.interrupt(id, now_us) == Some(State::Failed) {
-                found.poisoned += 1;
-            } else {
-                found.interrupted += 1;
+            match self.interrupt(id, run.on_uncertain, now_us) {
+                Some((Event::Lost, _)) => found.lost += 1,
+                Some((_, State::Failed)) => found.poisoned += 1,
+                _ => found.interrupted += 1,
             }
         }
         self.keep_limits(&run.limits, now_us);
@@ -43,15 +44,17 @@ impl Tables {
         found
     }
 
-    /// Frees the lease of a dead run and notes the attempt that was lost with it; gives the state the job has then.
-    fn interrupt(&mut self, id: i64, now_us: Micros) -> Option<State> {
+    /// Frees the lease of a dead run and notes the attempt that was lost with it; gives what that means for the job, and
+    /// the state it has then.
+    fn interrupt(&mut self, id: i64, again: OnUncertain, now_us: Micros) -> Option<(Event, State)> {
         // An interruption costs a job nothing, so no rule about retries has a say in it.
         const NO_WAIT: Backoff = Backoff { base: Duration::ZERO, ceiling: Duration::ZERO };
         const NO_RULES: RetryRules = RetryRules { max_attempts: 1, backoff: NO_WAIT, seed: 0 };
         let job = self.jobs.get(&id)?;
         let (run, attempt, permit_us) = (job.run?, job.attempts, job.due_at_us);
         let late = job.standing.state == State::Pending && permit_us < now_us;
-        let gone = next(job.standing, &Event::Interrupted, &NO_RULES, id, attempt, now_us);
+        let event = Event::of_death(job.standing.state, &job.request.method, again);
+        let gone = next(job.standing, &event, &NO_RULES, id, attempt, now_us);
         // What a first write-back of this claim measured stays: its request was answered, only its processing was lost.
         let message = gone.error.as_ref().map_or_else(String::new, |(_, message)| message.clone());
         let row = self.attempts.entry((id, attempt)).or_insert_with(|| Attempt {
@@ -66,7 +69,7 @@ impl Tables {
             self.unspend(permit_us);
             self.spend(now_us);
         }
-        Some(gone.standing.state)
+        Some((event, gone.standing.state))
     }
 
     /// Makes the limits exactly these. A known one keeps its pause, its jitter where that has grown, and its permits.
@@ -177,6 +180,23 @@ impl Tables {
             sum.failed += bucket.failed;
         }
         done
+    }
+
+    pub(super) fn spend_further(&mut self, run: i64, further: &[Further]) -> Vec<usize> {
+        let mut stale = Vec::new();
+        for (i, one) in further.iter().enumerate() {
+            if !self.holds(run, one.job, one.attempt) {
+                stale.push(i);
+                continue;
+            }
+            self.change_job(one.job, |job| job.due_at_us = one.permit_us);
+            self.spend(one.permit_us);
+            if let Some((from_us, to_us)) = one.late_permit {
+                self.unspend(from_us);
+                self.spend(to_us);
+            }
+        }
+        stale
     }
 
     pub(super) fn release(&mut self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) {

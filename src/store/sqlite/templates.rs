@@ -18,6 +18,8 @@ pub struct Remembered {
     pub settings: Option<String>,
     /// How the newest import made its requests, as JSON, if it began after that run.
     pub template: Option<String>,
+    /// All the ways in which imports made requests, as JSON; few, as each is a decision of somebody's.
+    pub imported: Vec<String>,
 }
 
 /// Reads what a database remembers, without writing.
@@ -29,8 +31,12 @@ pub async fn remembered(path: &Path) -> Result<Remembered, StoreError> {
     let mut connection = open_read_only(path).await?;
     let read = async {
         let settings = query_scalar(include_str!("settings.sql")).fetch_optional(&mut connection).await?;
-        let template = if version >= SINCE { newest(&mut connection).await? } else { None };
-        Ok(Remembered { settings, template })
+        let (mut template, mut imported) = (None, Vec::new());
+        if version >= SINCE {
+            template = newest(&mut connection).await?;
+            imported = query_scalar(include_str!("templates.sql")).fetch_all(&mut connection).await?;
+        }
+        Ok(Remembered { settings, template, imported })
     };
     let read = read.await.map_err(failed::<sqlx::Error>("read what the last run was told"));
     connection.close().await.map_err(failed("close the database"))?;
@@ -46,7 +52,7 @@ async fn look(path: &Path) -> Result<probe::Found, StoreError> {
 }
 
 impl SqliteStore {
-    /// All the ways in which imports made requests, as JSON; few, as each is a decision of somebody's.
+    /// All the ways in which imports made requests, as JSON.
     ///
     /// # Errors
     /// Where the disk fails.

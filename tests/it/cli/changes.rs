@@ -293,3 +293,45 @@ fn what_takes_the_database_for_long_waits_for_no_run() {
     assert_eq!(urls(&folder), before);
     folder.haul(&import("a.csv", &["--url", NEW_URL, "--on-change", "add"])).exits(0);
 }
+
+// Seen failing with the rows read from the table, as without --strict: the file was empty.
+#[test]
+fn the_rejected_rows_of_a_strict_import_are_in_their_file_though_nothing_is_imported() {
+    let folder = Folder::with("a.csv", "id,v\n1,a\n");
+    folder.haul(&import("a.csv", &KEYED)).exits(0);
+    folder.write("a.csv", "id,v\n1,A\n2,\n3,c\n");
+    let said = folder.haul(&import("a.csv", &["--strict", "--rejected", "bad.jsonl"])).exits(65);
+    said.err_has("a.csv: 3 rows read, 2 rejected\n");
+    let bad = std::fs::read_to_string(folder.path("bad.jsonl")).expect("a file");
+    let lines: Vec<serde_json::Value> = bad.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.iter().map(|line| line["line"].as_u64()).collect::<Vec<_>>(), [Some(2), Some(3)]);
+    assert!(lines[0]["reason"].as_str().expect("a reason").contains("key `1` is known"), "{bad}");
+}
+
+#[test]
+fn a_row_of_json_that_says_its_key_is_in_conflict_and_one_that_says_its_request_is_not_made_anew() {
+    let folder = Folder::with("own.jsonl", "{\"key\":\"own\",\"url\":\"http://127.0.0.1:9/own\",\"id\":7}\n");
+    folder.haul(&["import", "own.jsonl"]).exits(0);
+    folder.write("a.jsonl", "{\"key\":\"a\",\"id\":1}\n");
+    folder.haul(&import("a.jsonl", &["--url", URL, "--on-change", "add"])).exits(0);
+    folder.write("a.jsonl", "{\"key\":\"a\",\"id\":2}\n");
+    folder.haul(&import("a.jsonl", &[])).exits(65).err_has("1 rejected");
+    folder.haul(&import("a.jsonl", &["--on-conflict", "update"])).exits(0).err_has("0 new jobs, 1 updated\n");
+    let said = folder.haul(&import("a.jsonl", &["--url", NEW_URL, "--on-change", "rerender"])).exits(0);
+    said.err_has("rerendered 1 jobs not sent yet; 0 answered ones stay; so do 1 not sent yet that these flags");
+    assert_eq!(urls(&folder), "key,url\nown,http://127.0.0.1:9/own\na,http://127.0.0.1:9/v2/2\n");
+}
+
+// Seen failing where the flags of the last import alone said which credentials there are.
+#[test]
+fn a_credential_given_to_an_earlier_import_can_be_given_again() {
+    let server = Server::start(Script::ok());
+    let folder = Folder::with("a.csv", "id\n1\n");
+    let url = format!("{}/{{{{ id }}}}", server.url());
+    folder.haul(&["import", "a.csv", "--url", &url, "-H", "Authorization: Bearer hunter2"]).exits(0);
+    let other = ["import", "a.csv", "--url", &url, "-H", "X-Plain: 1", "--on-change", "add"];
+    folder.haul(&other).exits(0);
+    folder.haul(&["resume"]).exits(2).err_has("give it again: -H 'authorization: ..'");
+    folder.haul(&["resume", "-H", "Authorization: Bearer hunter2"]).exits(0);
+    assert_eq!((server.total(), folder.files_with(b"hunter2")), (2, Vec::new()));
+}

@@ -86,3 +86,126 @@ fn a_secret_from_the_env_file_and_one_from_a_file_of_its_own_work_too() {
         (vec![".env".to_owned()], vec!["token.txt".to_owned()])
     );
 }
+
+/// Sends back what it was sent, and fails in the way that the key says.
+fn echoing(seen: &Seen) -> Server {
+    let seen = seen.clone();
+    Server::start(Script::new(move |asked: &Asked| -> Reply {
+        let header = asked.header("authorization").unwrap_or_default().to_owned();
+        let body = String::from_utf8_lossy(&asked.body).into_owned();
+        seen.lock().expect("no panic").push([asked.target.clone(), header.clone(), body.clone()]);
+        let own = asked.header("x-own-token").unwrap_or_default();
+        let echo = format!("{own} {header} {} {body}", asked.target).into_bytes();
+        match asked.key.as_str() {
+            "404" => Answer { body: echo, ..Answer::status(404) }.into(),
+            "302" => Answer::status(302).header("location", &format!("ftp://h/{own}")).into(),
+            "close" => Reply::Close,
+            "hang" => Reply::Hang,
+            _ => Answer { body: echo, ..Answer::status(200) }.into(),
+        }
+    }))
+}
+
+// Seen failing with `values.quote` and `Fetcher::hide` replaced by the text itself.
+#[test]
+fn a_secret_that_the_server_sends_back_stands_in_no_message_and_no_log() {
+    let seen = Seen::default();
+    let server = echoing(&seen);
+    let folder = Folder::with("n.csv", "id\n404\n302\nclose\nhang\njq\n");
+    let url = format!("{}/{{{{ id }}}}?a={{{{ env('API_SECRET') }}}}", server.url());
+    let call =
+        ["-vv", "run", "n.csv", "--url", &url, "--max-redirects", "2", "--max-attempts", "1", "--timeout", "700ms"];
+    let secrets = ["-u", "bob:Zq7xKpass", "-H", "X-Own-Token: Zq7xKtoken", "-d", "token={{ env('API_SECRET') }}"];
+    let process = ["--process", "jq:error(.)"];
+    let call =
+        folder.haul(&[&call[..], &secrets, &process].concat()).env("API_SECRET", SECRET).env("HAUL_LOG", "trace");
+    let said = call.exits(3);
+    let basic = "Ym9iOlpxN3hLcGFzcw=="; // bob:Zq7xKpass
+    assert!(!format!("{said:?}").contains("Zq7xK") && !format!("{said:?}").contains(basic), "{said:?}");
+    for [_, header, body] in &*seen.lock().expect("no panic") {
+        assert_eq!((header.as_str(), body.as_str()), (&*format!("Basic {basic}"), &*format!("token={SECRET}")));
+    }
+    // What a server sends back is stored as it is: the responses are the one place.
+    let rows = folder.haul(&[
+        "query",
+        "--json",
+        "SELECT key, error_type, error_message, url, request_headers, request_body
+        FROM job_view UNION ALL SELECT job_id, error_type, error_message, '', '', '' FROM attempts UNION ALL
+        SELECT id, '', settings, '', '', '' FROM runs",
+    ]);
+    let rows = rows.exits(0).out;
+    assert!(!rows.contains("Zq7xK") && !rows.contains(basic), "{rows}");
+    for shown in [
+        "given by flag(-u)",
+        "given by flag(x-own-token)",
+        "env(API_SECRET)",
+        "process_error",
+        "a redirect to a ftp: URL",
+    ] {
+        assert!(rows.contains(shown), "no {shown} in {rows}");
+    }
+}
+
+// Seen failing with the value asked for only when a request is sent: the run began.
+#[test]
+fn a_credential_of_a_flag_is_used_for_one_run_and_asked_for_again() {
+    let seen = Seen::default();
+    let server = echoing(&seen);
+    let folder = Folder::with("n.csv", "id\n1\n2\n3\n4\n");
+    let url = format!("{}/{{{{ id }}}}", server.url());
+    let call = ["run", "n.csv", "--url", &url, "--limit", "1", "-c", "1", "-H", "X-Plain: kept"];
+    folder.haul(&[&call[..], &["-H", "Authorization: Bearer Zq7xKone"]].concat()).exits(75);
+    let sent = || seen.lock().expect("no panic").last().map(|[_, header, _]| header.clone());
+    assert_eq!(sent().as_deref(), Some("Bearer Zq7xKone"));
+    for verb in ["run", "resume"] {
+        folder.haul(&[verb]).exits(2).err_is(
+            "error: a secret of the request is missing: it was given by flag, for one run only; give it again: \
+             -H 'authorization: ..'\n",
+        );
+    }
+    folder.haul(&["resume", "-H", "X-Other-Key: Zq7xKtwo"]).exits(2).err_is(
+        "error: -H 'X-Other-Key: ..' is no credential that the last run was given by flag; resume takes nothing else here, \
+         and `haul run` changes requests\n",
+    );
+    folder.haul(&["resume", "-u", "a:b"]).exits(2).err_has("-u was not given to the last run as it is");
+    assert_eq!(server.total(), 1, "nothing was sent");
+    for (verb, value) in [("resume", "Bearer Zq7xKtwo"), ("run", "Bearer Zq7xKthree")] {
+        folder.haul(&[verb, "--limit", "1", "-H", &format!("Authorization: {value}")]).exits(75);
+        assert_eq!(sent().as_deref(), Some(value));
+    }
+    let rows = folder.haul(&["query", "--json", "SELECT DISTINCT request_headers AS it FROM job_view"]).exits(0).rows();
+    let headers = rows[0]["it"].as_str().expect("headers");
+    assert!(headers.contains("given by flag(authorization)") && headers.contains("kept"), "{headers}");
+    assert_eq!(folder.files_with(b"Zq7xKtwo"), ["haul.db"], "its echo in the response alone");
+}
+
+// Seen failing with the job failed instead of the run.
+#[test]
+fn a_run_over_imported_jobs_asks_for_the_credential_that_the_import_was_given() {
+    let seen = Seen::default();
+    let server = echoing(&seen);
+    let folder = Folder::with("n.csv", "id\n1\n2\n");
+    let url = format!("{}/{{{{ id }}}}", server.url());
+    folder.haul(&["import", "n.csv", "--url", &url, "-H", "X-Own-Token: Zq7xKtoken"]).exits(0);
+    assert_eq!(folder.files_with(b"Zq7xK"), [""; 0]);
+    folder.haul(&["run"]).exits(2).err_has("give it again: -H 'x-own-token: ..'");
+    let left = folder.haul(&["query", "--csv", "SELECT state, failures FROM jobs"]).exits(0);
+    assert_eq!((left.out.as_str(), server.total()), ("state,failures\npending,0\npending,0\n", 0));
+    folder.haul(&["resume", "--limit", "1", "-H", "X-Own-Token: Zq7xKtoken"]).exits(75);
+    folder.haul(&["run", "-H", "X-Own-Token: Zq7xKtoken"]).exits(0);
+    assert_eq!(server.total(), 2);
+}
+
+// Seen failing with the header sent as it is stored.
+#[test]
+fn basic_authentication_with_a_named_password_is_stored_by_name_and_encoded_when_it_is_sent() {
+    let seen = Seen::default();
+    let server = echoing(&seen);
+    let folder = Folder::with("urls.txt", &format!("{}/404\n", server.url()));
+    let call = ["run", "urls.txt", "-u", "bob:{{ env('API_SECRET') }}"];
+    folder.haul(&call).env("API_SECRET", "Zq7xKpass").exits(3);
+    assert_eq!(seen.lock().expect("no panic")[0][1], "Basic Ym9iOlpxN3hLcGFzcw==");
+    let rows = folder.haul(&["query", "--json", "SELECT error_message, request_headers FROM job_view"]).exits(0).out;
+    assert!(rows.contains("Basic bob:") && rows.contains("404 Not Found:  Basic env(API_SECRET)"), "{rows}");
+    assert!(!rows.contains("Zq7xK") && !rows.contains("Ym9iOlpxN3hLcGFzcw"), "{rows}");
+}

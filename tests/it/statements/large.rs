@@ -46,6 +46,7 @@ async fn two_hundred_thousand_jobs_are_claimed_in_the_order_of_the_queue() {
         version: "0".to_owned(),
         settings: "{}".to_owned(),
         limits: Vec::new(),
+        on_uncertain: haul::settings::OnUncertain::Retry,
     };
     let found = store.recover(&run, NOW_US).await.expect("recover");
     assert_eq!(found.interrupted, 200, "all that were leased");

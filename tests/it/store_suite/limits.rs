@@ -2,7 +2,7 @@
 
 use haul::clock::{Micros, SECOND_US};
 use haul::limit::{Limit, Spend};
-use haul::store::{Lease, Recovered, Store, Want, WriteBack};
+use haul::store::{Further, Lease, Recovered, Store, Want, WriteBack};
 
 use super::scene::{Scene, limit};
 use super::{Inspect, Rows};
@@ -201,4 +201,32 @@ pub(crate) async fn limits_are_told_with_the_shortest_window_first<T: Inspect>(m
     let found = at.start_with(&[limit("1/m", 1, 60 * SECOND_US), minute, second]).await;
     let names: Vec<_> = found.limits.iter().map(|(limit, _)| limit.name.as_str()).collect();
     assert_eq!(names, ["20/s", "1/m", "600/m"]);
+}
+
+// Seen failing without further.sql: the crash moves the first permit, and the second counts from too early.
+pub(crate) async fn a_further_request_under_a_lease_is_written_down_and_moved_like_the_first<T: Inspect>(
+    mut at: Scene<T>,
+) {
+    at.import(&["a", "b"]).await;
+    at.start_with(&both()[..1]).await;
+    let first_us = at.now_us + 10;
+    let leases = claim_until(&at, &[first_us]).await;
+    let Lease { job, attempt, .. } = leases[0];
+    let (late_us, permit_us) = (first_us + 40, first_us + 90);
+    let further = Further { job, attempt, permit_us, late_permit: Some((first_us, late_us)) };
+    let stale = Further { attempt: attempt + 1, permit_us: permit_us + 1, ..further };
+    let dropped = at.store().spend(at.run, &[stale, further]).await.expect("spend");
+    assert_eq!(dropped, [0]);
+    let of = |rows: &Rows, until_us| rows.spends.get(&("20/s".to_owned(), until_us)).copied().unwrap_or(0);
+    let rows = at.rows().await;
+    assert_eq!([first_us, late_us, permit_us, permit_us + 1].map(|us| of(&rows, us)), [0, 1, 1, 0]);
+    at.now_us = permit_us + 7;
+    at.stored.die().await;
+    at.start_with(&both()[..1]).await;
+    let rows = at.rows().await;
+    assert_eq!(
+        [late_us, permit_us, at.now_us].map(|us| of(&rows, us)),
+        [1, 0, 1],
+        "it may have been sent as late as now"
+    );
 }

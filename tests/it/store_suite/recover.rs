@@ -3,10 +3,11 @@
 use haul::attempt::{ErrorType, Verdict};
 use haul::clock::SECOND_US;
 use haul::job::State;
-use haul::store::{Look, NewRun, RunOutcome, Store};
+use haul::settings::OnUncertain;
+use haul::store::{Chunk, Look, NewRun, RunOutcome, Store};
 
 use super::Inspect;
-use super::scene::{Scene, keys, new_run};
+use super::scene::{Scene, keys, new_job, new_run};
 
 pub(crate) async fn a_dead_run_gives_its_jobs_back_and_their_attempts_are_noted<T: Inspect>(at: Scene<T>) {
     let mut at = at.with(&["a", "b", "c"]).await;
@@ -174,4 +175,29 @@ pub(crate) async fn a_stop_asked_of_nobody_is_not_seen<T: Inspect>(at: Scene<T>)
         assert_eq!(at.store().look(at.run, beat).await.expect("look"), Look { changed: false, stop: false });
     }
     assert_eq!(at.rows().await, before);
+}
+
+// Seen failing with every death an interruption in `Event::of_death`.
+pub(crate) async fn an_unanswered_post_fails_at_a_crash_where_it_must_not_be_sent_twice<T: Inspect>(mut at: Scene<T>) {
+    let job = |(line, method): (u64, &str)| {
+        let mut job = new_job(&format!("{method}{line}"), line);
+        job.request.method = method.to_owned();
+        job
+    };
+    let jobs = (1..).zip(["POST", "GET", "PATCH", "POST"]).map(job).collect();
+    at.import_chunk(Chunk { jobs, rejects: Vec::new() }).await;
+    at.start().await;
+    let leases = at.claim(3).await;
+    at.commit(&[at.fetched(&leases[2], "body")]).await;
+    at.stored.die().await;
+    let run = NewRun { on_uncertain: OnUncertain::Fail, ..new_run(&[]) };
+    let found = at.store().recover(&run, at.now_us).await.expect("recover");
+    assert_eq!((found.lost, found.interrupted, found.poisoned), (1, 2, 0));
+    let rows = at.rows().await;
+    let post = rows.job("POST1");
+    assert_eq!((post.state, post.finished, post.failures), (State::Failed, true, 0));
+    assert_eq!(post.error_type, Some(ErrorType::INTERRUPTED));
+    assert_eq!(rows.job("GET2").state, State::Pending);
+    assert_eq!(rows.job("PATCH3").state, State::Fetched, "its answer is there");
+    assert_eq!((rows.job("POST4").state, rows.job("POST4").error_type.clone()), (State::Pending, None));
 }

@@ -12,6 +12,7 @@ use haul::limit::Limit;
 use haul::minutes::Minutes;
 use haul::request::Request;
 use haul::response::Response;
+use haul::settings::OnUncertain;
 use haul::store::{
     Chunk, Committed, Imported, Lease, NewJob, NewRun, OnConflict, Output, Recovered, Reject, Store, Want, WriteBack,
 };
@@ -191,6 +192,7 @@ pub(crate) fn new_run(limits: &[Limit]) -> NewRun {
         version: "0".to_owned(),
         settings: "{}".to_owned(),
         limits: limits.to_vec(),
+        on_uncertain: OnUncertain::Retry,
     }
 }
 

@@ -294,7 +294,7 @@ fn what_takes_the_database_for_long_waits_for_no_run() {
     folder.haul(&import("a.csv", &["--url", NEW_URL, "--on-change", "add"])).exits(0);
 }
 
-// Seen failing with the rows read from the table, as without --strict: the file was empty.
+// Seen failing with no row handed over: the file was empty.
 #[test]
 fn the_rejected_rows_of_a_strict_import_are_in_their_file_though_nothing_is_imported() {
     let folder = Folder::with("a.csv", "id,v\n1,a\n");

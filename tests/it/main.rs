@@ -5,6 +5,7 @@ mod cli;
 mod console;
 mod opening;
 mod random_numbers;
+mod rate;
 mod resume;
 mod server;
 mod simulation;

@@ -22,7 +22,7 @@ const GROUND: &str = "
     INSERT INTO counts (state, n) VALUES ('pending', 1);";
 
 /// What must not be: a sentence, and a statement that would make it true.
-const FORBIDDEN: [(&str, &str); 42] = [
+const FORBIDDEN: [(&str, &str); 43] = [
     ("a state of another name", "UPDATE jobs SET state = 'running' WHERE id = 1"),
     ("a job without a key", "UPDATE jobs SET key = '' WHERE id = 1"),
     ("two jobs of one key", "UPDATE jobs SET key = 'fetched' WHERE id = 1"),

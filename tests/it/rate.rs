@@ -29,7 +29,12 @@ mod tests {
         let Tried { planned, figures, .. } = &tried;
         assert_eq!((figures.arrived, figures.refused), (*planned, 0), "{tried:?}");
         assert!(figures.most <= permits, "{tried:?}");
-        assert!(figures.share >= least, "{tried:?}");
+        assert!(figures.share >= least || !fair(&tried), "{tried:?}");
+    }
+
+    /// Whether the machine had time for the program: with three that want to run for each core, a share says nothing.
+    fn fair(tried: &Tried) -> bool {
+        busy::load() < 3.0 * tried.busy.1
     }
 
     fn show(trial: &Trial, tried: &Tried) {
@@ -81,7 +86,7 @@ mod tests {
             (alone.join().expect("a trial that does not panic"), tried)
         });
         assert_eq!((both.figures.arrived, both.figures.refused), (120, 0), "{both:?}");
-        assert!(both.took_ns as f64 <= alone.took_ns as f64 * 1.1, "{both:?} {alone:?}");
+        assert!(both.took_ns as f64 <= alone.took_ns as f64 * 1.1 || !fair(&both), "{both:?} {alone:?}");
     }
 
     // Seen failing with nothing in `spends.sql`.
@@ -92,7 +97,7 @@ mod tests {
         show(&trial, &tried);
         assert_eq!(tried.figures.refused, 0, "{tried:?}");
         assert!(tried.figures.most <= 20, "{tried:?}");
-        assert!(tried.figures.share_from_start >= 0.25, "{tried:?}");
+        assert!(tried.figures.share_from_start >= 0.4 || !fair(&tried), "{tried:?}");
     }
 
     // Seen failing with `Quota::with_period` and a burst of 1 in place of the default.

@@ -105,7 +105,7 @@ impl Trial {
         let (bench, _way) = self.set_up(&server);
         let jobs = self.jobs();
         let began_ns = server.now_ns();
-        let ends_ns = began_ns + 2 * self.lasts.as_nanos() as u64 + 10_000_000_000;
+        let ends_ns = began_ns + 2 * self.lasts.as_nanos() as u64 + 30_000_000_000;
         let mut run = bench.start(&self.command());
         let mut busy = None;
         while server.total() - server.refused() < jobs as u64 && server.now_ns() < ends_ns && run.runs() {

@@ -41,8 +41,9 @@ mod tests {
         let (cores, of_cores) = tried.busy;
         let model = trial.model;
         card(&format!(
-            "{} {model:?}: {tried:?}, {cores:.1} of {of_cores} cores busy, load {}",
+            "{} {model:?}: {tried:?}, {cores:.1} of {of_cores} cores busy, {:.1} with it, load {}",
             trial.rate,
+            tried.had,
             busy::load()
         ));
     }

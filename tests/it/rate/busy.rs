@@ -35,3 +35,12 @@ pub(crate) fn load() -> f64 {
     let average = fs::read_to_string("/proc/loadavg").ok();
     average.and_then(|text| text.split(' ').next()?.parse().ok()).unwrap_or(0.0)
 }
+
+/// The seconds for which a process had a core so far.
+pub(crate) fn seconds_of(process: u32) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name of the program, in brackets, may hold anything; user and system time are the 12th and 13th after it, in
+    // hundredths.
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    after.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}

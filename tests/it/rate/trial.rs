@@ -5,7 +5,7 @@ use std::time::Duration;
 use haul::backoff::chance;
 use haul::limit::Limit;
 
-use super::busy::Busy;
+use super::busy::{self, Busy};
 use super::figures::{Figures, Rate};
 use super::way::Way;
 use crate::resume::bench::Bench;
@@ -39,6 +39,8 @@ pub(crate) struct Tried {
     pub(crate) figures: Figures,
     /// Cores that were busy, with whatever, while it ran, and how many there are.
     pub(crate) busy: (f64, f64),
+    /// Cores that the program itself had, from its start; 0 where it was restarted.
+    pub(crate) had: f64,
     /// From the first to the last arrival.
     pub(crate) took_ns: u64,
 }
@@ -115,9 +117,10 @@ impl Trial {
             std::thread::sleep(LOOK);
         }
         let busy = busy.map_or((0.0, 0.0), |busy| busy.end());
+        let had = busy::seconds_of(run.id()) / ((server.now_ns() - began_ns) as f64 / 1e9);
         // Whether it ends well is for other tests; a saturated one has minutes of work left.
         run.kill();
-        self.tried(&server, busy, began_ns)
+        self.tried(&server, busy, had, began_ns)
     }
 
     /// Runs the program again and again, killed each time so long after its start, for the time that it lasts.
@@ -125,21 +128,21 @@ impl Trial {
         let server = self.server();
         let (bench, _way) = self.set_up(&server);
         let began_ns = server.now_ns();
-        let mut args = self.command();
+        // Not `resume`: a life that ends before its run has begun leaves no rate to go on with.
+        let args = self.command();
         let busy = Busy::begin();
         while server.now_ns() < began_ns + self.lasts.as_nanos() as u64 {
             let started_ns = server.now_ns();
             let run = bench.start(&args);
             std::thread::sleep(each.saturating_sub(Duration::from_nanos(server.now_ns() - started_ns)));
             run.kill();
-            args = vec!["resume", "--progress", "none"];
         }
-        self.tried(&server, busy.end(), began_ns)
+        self.tried(&server, busy.end(), 0.0, began_ns)
     }
 
-    fn tried(&self, server: &Server, busy: (f64, f64), began_ns: u64) -> Tried {
+    fn tried(&self, server: &Server, busy: (f64, f64), had: f64, began_ns: u64) -> Tried {
         let arrivals = server.arrivals();
         let took_ns = arrivals.last().map_or(0, |last| last.at_ns - arrivals[0].at_ns);
-        Tried { planned: self.jobs(), figures: Figures::of(&arrivals, self.rate(), began_ns), busy, took_ns }
+        Tried { planned: self.jobs(), figures: Figures::of(&arrivals, self.rate(), began_ns), busy, had, took_ns }
     }
 }

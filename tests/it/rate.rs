@@ -48,7 +48,7 @@ mod tests {
         ));
     }
 
-    // Seen failing with 19/s at the server.
+    // Seen failing with a permit less at the server.
     #[test]
     fn no_model_that_counts_windows_refuses_anything_at_20_per_second() {
         std::thread::scope(|scope| {
@@ -58,12 +58,14 @@ mod tests {
         });
     }
 
+    // Seen failing with a permit less at the server.
     #[test]
     fn a_server_that_takes_its_time_refuses_nothing() {
         let trial = Trial { latency_ms: (60, 140), ..Trial::new("20/s", Model::SlidingLog, 5 * SECOND) };
         keeps(&trial, 20, 0.6);
     }
 
+    // Seen failing with a permit less at the server.
     #[test]
     fn what_is_delayed_on_its_way_is_not_refused() {
         let way = Some(Duration::from_millis(15));
@@ -71,11 +73,13 @@ mod tests {
         keeps(&trial, 20, 0.6);
     }
 
+    // Seen failing with a permit less at the server.
     #[test]
     fn two_hundred_per_second_fill_no_window() {
         keeps(&Trial::new("200/s", Model::SlidingLog, 4 * SECOND), 200, 0.3);
     }
 
+    // Seen failing with 600/m in place of 10000/d.
     #[test]
     fn a_limit_of_a_day_beside_that_of_a_second_slows_nothing() {
         let alone = Trial::new("20/s", Model::SlidingLog, 6 * SECOND);
@@ -90,7 +94,7 @@ mod tests {
         assert!(both.took_ns as f64 <= alone.took_ns as f64 * 1.1 || !fair(&both), "{both:?} {alone:?}");
     }
 
-    // Seen failing with nothing in `spends.sql`.
+    // Seen failing with no row from `spends.sql`.
     #[test]
     fn killed_again_and_again_no_window_of_the_whole_log_is_too_full() {
         let trial = Trial::new("20/s", Model::SlidingLog, 6 * SECOND);
@@ -101,7 +105,7 @@ mod tests {
         assert!(tried.figures.share_from_start >= 0.4 || !fair(&tried), "{tried:?}");
     }
 
-    // Seen failing with `Quota::with_period` and a burst of 1 in place of the default.
+    // Seen failing with a burst of 1 in place of the default.
     #[test]
     fn the_default_quota_of_governor_is_caught() {
         let script = Script::ok().counting(Model::SlidingLog, 20, SECOND).goes_first();
@@ -112,6 +116,7 @@ mod tests {
         assert!(server.refused() >= 10 && most > 30, "{} refused, {most} in a second", server.refused());
     }
 
+    // Seen failing with a way that takes no time.
     #[test]
     fn a_way_delays_and_keeps_the_order_of_a_connection() {
         let server = Server::start(Script::ok());

@@ -77,6 +77,7 @@ mod tests {
         Figures::of(&arrivals, RATE, 500 * MS)
     }
 
+    // This and the next two: seen failing with all admitted over their span, not all but one.
     #[test]
     fn an_even_sender_uses_all_of_its_rate_less_what_its_start_took() {
         let even = figures((0..100).map(|k| (1_000 + k * 50, 200)));

@@ -47,7 +47,7 @@ fn each_model_admits_and_refuses_as_it_is_known_to() {
 }
 
 proptest! {
-    // Seen failing with each model's window or spacing three times as long.
+    // Seen failing with a window three times as long.
     #[test]
     fn an_even_sender_at_half_the_rate_is_never_refused(
         permits in 1_usize..50, window_ns in 100_u64..1_000_000, phase_ns in 0_u64..2_000_000,
@@ -59,7 +59,7 @@ proptest! {
         }
     }
 
-    // Seen failing with N + 1 in place of N in each model.
+    // Seen failing with N + 1 in place of N.
     #[test]
     fn of_twice_as_many_at_once_half_or_more_is_refused(
         permits in 1_usize..50, window_ns in 100_u64..1_000_000, at_ns in 0_u64..2_000_000,
@@ -71,6 +71,7 @@ proptest! {
         }
     }
 
+    // Seen failing with N + 1 in place of N.
     #[test]
     fn no_window_admits_more_than_its_model_may(
         permits in 1_usize..10, gaps_ns in prop::collection::vec(0_u64..200, 1..200),
@@ -84,7 +85,7 @@ proptest! {
         }
     }
 
-    // Seen failing with a nanosecond less in each.
+    // Seen failing with a nanosecond less to wait.
     #[test]
     fn who_waits_as_long_as_told_is_admitted_and_no_sooner(
         permits in 1_usize..10, gaps_ns in prop::collection::vec(0_u64..200, 1..100),

@@ -157,14 +157,15 @@ fn print_head() {
         "share %",
         "from start %",
         "gap p99 ms",
-        "cores busy",
+        "spread ms",
+        "cores busy; it",
         "load",
         "",
     ]);
 }
 
-fn print_line(cells: [&str; 10]) {
-    let widths = [30, 15, 22, 17, 15, 13, 10, 15, 5, 0];
+fn print_line(cells: [&str; 11]) {
+    let widths = [30, 15, 22, 17, 15, 13, 10, 9, 15, 5, 0];
     let line: Vec<_> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
     println!("{}", line.join(" | "));
 }
@@ -222,6 +223,7 @@ fn print_row(row: &Row, name: &str, tried: &Tried) -> bool {
             ask(required.from_start, format!(" [>= {}]", required.share))
         ),
         &format!("{:.1}", figures.gap_p99_ns as f64 / 1e6),
+        &format!("{:.1}", tried.spread_ns as f64 / 1e6),
         &format!("{cores:.2} of {of_cores}; {:.2}", tried.had),
         &format!("{:.1}", busy::load()),
         &if wrong.is_empty() { "pass".to_owned() } else { wrong.join(", ") },

@@ -41,9 +41,10 @@ mod tests {
         let (cores, of_cores) = tried.busy;
         let model = trial.model;
         card(&format!(
-            "{} {model:?}: {tried:?}, {cores:.1} of {of_cores} cores busy, {:.1} with it, load {}",
+            "{} {model:?}: {tried:?}, {cores:.1} of {of_cores} cores busy, {:.1} with it, spread {:.1} ms, load {}",
             trial.rate,
             tried.had,
+            tried.spread_ns as f64 / 1e6,
             busy::load()
         ));
     }

@@ -1,15 +1,17 @@
 //! One trial: a server that counts, jobs for it, and the real program at its rate.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use haul::backoff::chance;
+use haul::clock::Clock;
 use haul::limit::Limit;
 
 use super::busy::{self, Busy};
 use super::figures::{Figures, Rate};
 use super::way::Way;
 use crate::resume::bench::Bench;
-use crate::server::{Answer, Asked, Model, Reply, Script, Server};
+use crate::server::{Answer, Arrival, Asked, Model, Reply, Script, Server};
 
 /// How often it is looked whether a trial has ended.
 const LOOK: Duration = Duration::from_millis(5);
@@ -43,6 +45,9 @@ pub(crate) struct Tried {
     pub(crate) had: f64,
     /// From the first to the last arrival.
     pub(crate) took_ns: u64,
+    /// From the program's note that it sent a request to its arrival, at most: what J of the rule stands for. What a CPU that
+    /// was elsewhere cost between permit and note comes on top.
+    pub(crate) spread_ns: u64,
 }
 
 impl Trial {
@@ -120,7 +125,7 @@ impl Trial {
         let had = busy::seconds_of(run.id()) / ((server.now_ns() - began_ns) as f64 / 1e9);
         // Whether it ends well is for other tests; a saturated one has minutes of work left.
         run.kill();
-        self.tried(&server, busy, had, began_ns)
+        self.tried(&server, &bench, busy, had, began_ns)
     }
 
     /// Runs the program again and again, killed each time so long after its start, for the time that it lasts.
@@ -137,12 +142,34 @@ impl Trial {
             std::thread::sleep(each.saturating_sub(Duration::from_nanos(server.now_ns() - started_ns)));
             run.kill();
         }
-        self.tried(&server, busy.end(), 0.0, began_ns)
+        self.tried(&server, &bench, busy.end(), 0.0, began_ns)
     }
 
-    fn tried(&self, server: &Server, busy: (f64, f64), had: f64, began_ns: u64) -> Tried {
+    fn tried(&self, server: &Server, bench: &Bench, busy: (f64, f64), had: f64, began_ns: u64) -> Tried {
         let arrivals = server.arrivals();
         let took_ns = arrivals.last().map_or(0, |last| last.at_ns - arrivals[0].at_ns);
-        Tried { planned: self.jobs(), figures: Figures::of(&arrivals, self.rate(), began_ns), busy, had, took_ns }
+        let spread_ns = widest_spread_ns(server, bench, &arrivals);
+        Tried {
+            planned: self.jobs(),
+            figures: Figures::of(&arrivals, self.rate(), began_ns),
+            busy,
+            had,
+            took_ns,
+            spread_ns,
+        }
     }
+}
+
+/// Over the jobs whose last request was answered and committed.
+fn widest_spread_ns(server: &Server, bench: &Bench, arrivals: &[Arrival]) -> u64 {
+    let (now_us, now_ns) = (Clock::start().now_us(), server.now_ns());
+    let sent: Vec<(String, i64)> = bench.rows(
+        "SELECT key, started_at_us FROM attempts JOIN jobs ON id = job_id WHERE attempt = attempts AND fetch_us IS NOT NULL",
+    );
+    let last: HashMap<&str, u64> = arrivals.iter().map(|arrival| (arrival.key.as_str(), arrival.at_ns)).collect();
+    let spread = |(key, sent_us): &(String, i64)| {
+        let sent_ns = now_ns.saturating_sub((now_us - sent_us).unsigned_abs() * 1_000);
+        last.get(key.as_str()).map(|at_ns| at_ns.saturating_sub(sent_ns))
+    };
+    sent.iter().filter_map(spread).max().unwrap_or(0)
 }

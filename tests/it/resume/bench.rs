@@ -115,7 +115,7 @@ impl Bench {
     }
 
     /// Rows of the database, read while others may have it open.
-    pub(super) fn rows<T>(&self, sql: &'static str) -> Vec<T>
+    pub(crate) fn rows<T>(&self, sql: &'static str) -> Vec<T>
     where
         T: for<'row> FromRow<'row, SqliteRow> + Send + Unpin,
     {

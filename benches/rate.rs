@@ -1,6 +1,6 @@
 //! The truth about the rate limit, as a table: the real program against servers that count as servers do.
 //!
-//! `cargo bench --bench rate` takes about ten minutes, `.. -- --quick` two; any other argument keeps the rows whose name
+//! `cargo bench --bench rate` takes about twelve minutes, `.. -- --quick` two to three; any other argument keeps the rows whose name
 //! contains it: `.. -- 20/s`. The server runs in this process, which does nothing else while the program runs in its own; where the
 //! system permits it (`renice`), its thread goes first, so that the times are those of arriving. What each figure is computed of is said
 //! in `tests/it/rate/figures.rs`.
@@ -149,6 +149,10 @@ fn print_head() {
     println!(
         "gap p99: what the gap between two arrivals exceeds W/N by, in 99 of 100 cases at most; required in brackets"
     );
+    println!(
+        "spread: from sent, as the program noted it, to arrived, at most; the limit promises what it does for J = 20 ms"
+    );
+    println!("cores busy: of the machine, with whatever, then those that the program had; databases are in $TMPDIR");
     print_line([
         "row",
         "arrived",

@@ -80,7 +80,7 @@ mod tests {
         keeps(&Trial::new("200/s", Model::SlidingLog, 4 * SECOND), 200, 0.3);
     }
 
-    // Seen failing with 600/m in place of 10000/d.
+    // Seen failing with 100/m in place of 10000/d.
     #[test]
     fn a_limit_of_a_day_beside_that_of_a_second_slows_nothing() {
         let alone = Trial::new("20/s", Model::SlidingLog, 6 * SECOND);

@@ -109,6 +109,8 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     let work = work(&settings)?;
     let given = !args.inputs.is_empty() || args.input.repeats();
     let opened = given.then(|| open(&args.inputs, &args.input, &settings, db)).transpose()?;
+    // The import remembers the new template itself, once there are jobs of it.
+    let intended = Settings { template: last.settings().template, ..settings.clone() };
     let change = change::settle(args.input.on_change, db, last, &settings, given).await?;
     let held = Held::take(db, opened.is_some(), settings.durability, clock).await?;
     let stop = Stop::new();
@@ -120,6 +122,8 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
         return Ok(seen.signal().map_or(Exit::Stopped, Exit::Signal));
     }
     let mut rejected = 0;
+    let intended = serde_json::to_string(&intended).context("failed to write the settings down")?;
+    held.store.intend(&intended).await?;
     if let Some(opened) = opened {
         rejected = import(&*held.store, db, opened, clock, &stop, quiet).await?.rejected;
         if let Some(signal) = seen.signal() {

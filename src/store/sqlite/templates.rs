@@ -14,7 +14,7 @@ const SINCE: i64 = 3;
 /// What a database remembers for the next run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Remembered {
-    /// The settings of the last run, as JSON; `None` before the first.
+    /// The settings of the last run, begun or still importing when it died, as JSON; `None` before the first.
     pub settings: Option<String>,
     /// How the newest import made its requests, as JSON, if it began after that run.
     pub template: Option<String>,
@@ -30,7 +30,9 @@ pub async fn remembered(path: &Path) -> Result<Remembered, StoreError> {
     let probe::Found::Ours { version } = look(path).await? else { return Ok(Remembered::default()) };
     let mut connection = open_read_only(path).await?;
     let read = async {
-        let settings = query_scalar(include_str!("settings.sql")).fetch_optional(&mut connection).await?;
+        let intended = query_scalar(include_str!("intended.sql")).fetch_optional(&mut connection).await?;
+        let last = query_scalar(include_str!("settings.sql")).fetch_optional(&mut connection).await?;
+        let settings = intended.or(last);
         let (mut template, mut imported) = (None, Vec::new());
         if version >= SINCE {
             template = newest(&mut connection).await?;
@@ -52,6 +54,16 @@ async fn look(path: &Path) -> Result<probe::Found, StoreError> {
 }
 
 impl SqliteStore {
+    /// Writes down what a run is told that imports first, so that whoever goes on after its death keeps its limits too.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn intend(&self, settings: &str) -> Result<(), StoreError> {
+        let connection = &mut self.writer().await.connection;
+        let written = query(include_str!("intend.sql")).bind(settings).execute(connection).await;
+        written.map(drop).map_err(failed("write the settings of the run down"))
+    }
+
     /// All the ways in which imports made requests, as JSON.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The command line: one verb, one file.
 
 mod cancel;
+mod change;
 mod choice;
 mod confirm;
 mod demo;
@@ -60,7 +61,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(Box<run::RunArgs>),
-    Resume(run::ResumeArgs),
+    Resume(Box<run::ResumeArgs>),
     Import(import::ImportArgs),
     Status(status::StatusArgs),
     Show(show::ShowArgs),
@@ -78,7 +79,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let db = cli.db.clone().unwrap_or_else(|| "haul.db".into());
     match cli.verb {
         Verb::Run(args) => run::run(*args, &db, cli.quiet).await,
-        Verb::Resume(args) => run::resume(args, &db, cli.quiet).await,
+        Verb::Resume(args) => run::resume(*args, &db, cli.quiet).await,
         Verb::Import(args) => import::run(args, &db, cli.quiet).await,
         Verb::Status(args) => status::run(args, &db).await,
         Verb::Show(args) => show::run(args, &db).await,

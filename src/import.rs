@@ -14,7 +14,9 @@ mod lines;
 mod packed;
 mod records;
 mod repeat;
+mod rerender;
 mod stream;
+mod strict;
 #[cfg(test)]
 mod tests;
 
@@ -25,13 +27,17 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
+pub use self::built::Added;
 pub(crate) use self::built::import_built;
-pub use self::built::{Added, OnConflict};
 pub use self::encoding::Encoding;
 pub use self::input::{Format, Input, Options, Source};
 use self::jobs::{Ended, Jobs};
+pub use self::rerender::judge;
+pub use self::strict::{Strict, import_strictly};
 use crate::clock::Clock;
+pub use crate::store::OnConflict;
 use crate::store::{Chunk, Imported, NewJob, Reject, Store, StoreError};
 use crate::template::{Raw, Template};
 
@@ -76,15 +82,26 @@ pub enum ImportError {
         #[source]
         source: io::Error,
     },
+    /// The input broke off, and all of it was wanted or nothing.
+    #[error("failed to read the input {name}; nothing is imported, import it again")]
+    ReadStrictly {
+        /// The path, as given.
+        name: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// Equal requests that may do harm can no longer be told from different ones.
     #[error(
-        "the input {name} has too many different requests to see which are equal, and to send one twice may do harm; what \
-         was read before is imported. Say --merge-duplicates to go on (equal ones are one job), or begin a new database \
-         with a --key that tells the jobs apart"
+        "the input {name} has too many different requests to see which are equal, and to send one twice may do harm; {so_far} \
+         is imported. Say --merge-duplicates to go on (equal ones are one job), or begin a new database with a --key that \
+         tells the jobs apart"
     )]
     TooManyDifferent {
         /// The path, as given.
         name: String,
+        /// What was imported before that was seen.
+        so_far: &'static str,
     },
     /// The thread that reads died.
     #[error("the reader of the input {name} broke down; this is a bug of haul")]
@@ -158,6 +175,8 @@ pub struct Summary {
     pub added: u64,
     /// Rows whose job was there before.
     pub known: u64,
+    /// Rows whose job was there before, not sent yet, and says now what they say.
+    pub updated: u64,
     /// Rows that joined the job of an earlier row, whose request is the same. Counted up to 900,000 different requests.
     pub joined: u64,
     /// Rows that made no job. They are in the table `rejected`.
@@ -175,9 +194,17 @@ pub struct Summary {
 struct Batch {
     chunk: Chunk,
     bytes: usize,
+    about: About,
+}
+
+/// What is known of a chunk beyond its rows.
+#[derive(Default)]
+struct About {
+    rows: u64,
     joined: u64,
     refused: u64,
     bytes_read: u64,
+    examples: Vec<Reject>,
 }
 
 /// Imports an input. `stop` is asked between chunks, and while the input is waited for.
@@ -195,10 +222,9 @@ pub async fn import<S: Store>(
     stop: &(dyn Fn() -> bool + Sync),
     on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Summary, ImportError> {
-    let Input { name, rows, duplicates, bytes_total, bytes_read } = input;
-    let import = store.begin_import(&name, clock.now_us()).await?;
-    let (sender, mut batches) = mpsc::channel(CHUNKS_AHEAD);
-    let reader = tokio::task::spawn_blocking(move || read(Jobs::new(rows, template, duplicates), &bytes_read, &sender));
+    let remembered = template.given().to_json();
+    let Reading { name, mut batches, reader, bytes_total } = Reading::start(input, template);
+    let import = store.begin_import(&name, Some(&remembered), clock.now_us()).await?;
     let mut summary = Summary::default();
     loop {
         if stop() {
@@ -212,15 +238,33 @@ pub async fn import<S: Store>(
             Ok(Some(batch)) => batch,
         };
         let done = store.import(import, &batch.chunk, clock.now_us()).await?;
-        let bytes = batch.bytes_read;
-        summary.add(batch, done);
+        let bytes = batch.about.bytes_read;
+        summary.add(batch.about, done);
         on_progress(Progress { import, rows: summary.rows, added: summary.added, bytes, bytes_total });
     }
     match reader.await {
         Ok(Ok(())) => Ok(summary),
         Ok(Err(Ended::Broken(source))) => Err(ImportError::Read { name, source }),
-        Ok(Err(Ended::TooMany)) => Err(ImportError::TooManyDifferent { name }),
+        Ok(Err(Ended::TooMany)) => Err(ImportError::TooManyDifferent { name, so_far: "what was read before" }),
         Err(_) => Err(ImportError::Reader { name }),
+    }
+}
+
+/// An input that is being read, on a thread of its own.
+struct Reading {
+    name: String,
+    batches: mpsc::Receiver<Batch>,
+    reader: JoinHandle<Result<(), Ended>>,
+    bytes_total: Option<u64>,
+}
+
+impl Reading {
+    fn start(input: Input, template: Arc<Template>) -> Self {
+        let Input { name, rows, duplicates, on_conflict, bytes_total, bytes_read } = input;
+        let (sender, batches) = mpsc::channel(CHUNKS_AHEAD);
+        let jobs = Jobs::new(rows, template, duplicates, on_conflict);
+        let reader = tokio::task::spawn_blocking(move || read(jobs, &bytes_read, &sender));
+        Self { name, batches, reader, bytes_total }
     }
 }
 
@@ -238,9 +282,14 @@ fn read(mut jobs: Jobs, bytes_read: &AtomicU64, sender: &mpsc::Sender<Batch>) ->
         }
         let full = batch.rows() >= CHUNK_ROWS || batch.bytes >= CHUNK_BYTES;
         if batch.rows() > 0 && (full || end.is_some()) {
-            (batch.joined, batch.refused) = (jobs.joined - joined, jobs.refused - refused);
+            batch.about = About {
+                rows: batch.rows() as u64,
+                joined: jobs.joined - joined,
+                refused: jobs.refused - refused,
+                bytes_read: bytes_read.load(Ordering::Relaxed),
+                examples: batch.chunk.rejects.iter().take(EXAMPLES).cloned().collect(),
+            };
             (joined, refused) = (jobs.joined, jobs.refused);
-            batch.bytes_read = bytes_read.load(Ordering::Relaxed);
             if sender.blocking_send(std::mem::take(&mut batch)).is_err() {
                 return Ok(());
             }
@@ -279,15 +328,21 @@ fn text_length(value: &Value) -> usize {
 }
 
 impl Summary {
-    fn add(&mut self, batch: Batch, done: Imported) {
-        self.rows += batch.rows() as u64;
+    fn add(&mut self, about: About, done: Imported) {
+        self.rows += about.rows;
         self.added += done.added;
+        self.updated += done.updated;
         self.rejected += done.rejected;
-        self.joined += batch.joined;
-        self.known += done.known.saturating_sub(batch.joined);
-        self.refused_duplicates += batch.refused;
+        self.joined += about.joined;
+        self.known += done.known.saturating_sub(about.joined);
+        self.refused_duplicates += about.refused;
+        self.show(about.examples);
+    }
+
+    /// The first of the rejected rows are kept to be shown.
+    fn show(&mut self, rejects: Vec<Reject>) {
         let free = EXAMPLES.saturating_sub(self.examples.len());
-        self.examples.extend(batch.chunk.rejects.into_iter().take(free));
+        self.examples.extend(rejects.into_iter().take(free));
     }
 }
 
@@ -306,7 +361,7 @@ pub struct Keys(Jobs);
 /// Reads an input again, to find out which row is which job.
 #[must_use]
 pub fn keys(input: Input, template: Arc<Template>) -> Keys {
-    Keys(Jobs::new(input.rows, template, input.duplicates))
+    Keys(Jobs::new(input.rows, template, input.duplicates, input.on_conflict))
 }
 
 impl Keys {

@@ -104,6 +104,15 @@ pub struct RequestTemplate {
     pub base_url: Option<String>,
 }
 
+impl RequestTemplate {
+    /// As it is remembered.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // cannot fail: it is texts, and a String takes all that is written to it
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -1,5 +1,6 @@
 //! The store: the only place that knows where jobs are kept. Its verbs are the protocol; each says what a crash leaves.
 
+mod changes;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,14 @@ use crate::request::Request;
 use crate::response::Response;
 use crate::settings::OnUncertain;
 
+pub use changes::{Change, Judge, OnConflict, Part, Parts, Rerender, Rerendered, Stored};
+
+mod wall_clock;
+
 pub mod memory;
+mod wall_clock;
+
+pub use wall_clock::{Beat, WallClock};
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -186,35 +194,6 @@ pub struct NewRun {
     pub boot: Option<BootTime>,
 }
 
-/// A sign of life.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Beat {
-    /// When.
-    pub at_us: Micros,
-    /// The same on the clock that nobody sets.
-    pub boot: Option<BootTime>,
-}
-
-/// What became of the wall clock since the last sign of life of the last run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WallClock {
-    /// Nothing, as far as can be known.
-    #[default]
-    Same,
-    /// It was set forward by so much, or back where negative; permits and pauses were moved along.
-    Set(Micros),
-    /// The machine was booted so long ago, after that; what happened to the clock in between is not known.
-    Rebooted(Micros),
-}
-
-impl WallClock {
-    /// How far a time of the last run is to be moved.
-    #[must_use]
-    pub fn step_us(self) -> Micros {
-        if let Self::Set(step_us) = self { step_us } else { 0 }
-    }
-}
-
 /// What a recovery found.
 #[derive(Debug, Clone, Default)]
 pub struct Recovered {
@@ -326,6 +305,9 @@ pub struct NewJob {
     pub line: u64,
     /// What it says.
     pub request: Request,
+    /// What becomes of it where its key is known with another request. Of a key that is the hash of the request: nothing, so
+    /// [`OnConflict::Skip`]; only other templates leave a job under such a key with another request.
+    pub on_conflict: OnConflict,
 }
 
 /// A row of an import that makes none.
@@ -353,9 +335,11 @@ pub struct Chunk {
 pub struct Imported {
     /// Jobs that were new.
     pub added: u64,
-    /// Rows whose job was there already, the same.
+    /// Rows whose job was there already, and stays as it is.
     pub known: u64,
-    /// Rows that made no job: those given as such, and known keys with another request.
+    /// Rows whose job was there already, not sent yet, and says now what they say.
+    pub updated: u64,
+    /// Rows that made no job: those given as such, and known keys with another request, unless that is no conflict.
     pub rejected: u64,
 }
 
@@ -378,13 +362,33 @@ type Done<T> = Result<T, StoreError>;
 ///
 /// Never drop one of these futures half-way (no `timeout`, no `select!` around one): a transaction would be left open.
 pub trait Store: Send + Sync + 'static {
-    /// Opens an import and gives its id. After a crash the import stays in the table with the rows it had come to.
-    fn begin_import(&self, source: &str, now_us: Micros) -> impl Future<Output = Done<i64>> + Send;
+    /// Opens an import and gives its id. `template` is how its rows become requests, as JSON, secrets by name; `None` where
+    /// they are requests already. After a crash the import stays in the table with the rows it had come to.
+    fn begin_import(
+        &self,
+        source: &str,
+        template: Option<&str>,
+        now_us: Micros,
+    ) -> impl Future<Output = Done<i64>> + Send;
 
     /// Adds the jobs of a chunk whose keys are new, and notes its rejected rows. A known key with the same request adds
-    /// nothing; with another request it is a rejected row. After a crash the chunk is there whole or not at all, and
-    /// importing it again adds exactly what is missing.
+    /// nothing; with another request it goes by the row's [`OnConflict`]. After a crash the chunk is there whole or not at
+    /// all, and importing it again adds exactly what is missing.
     fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> impl Future<Output = Done<Imported>> + Send;
+
+    /// Imports all that is handed over, or nothing, in one transaction; the last part says which, and so does the answer.
+    /// Nobody else can write meanwhile. After a crash before its end nothing of it is there.
+    fn import_whole<P: Parts>(&self, parts: &mut P, now_us: Micros) -> impl Future<Output = Done<bool>> + Send;
+
+    /// Has jobs say what other templates make of their rows, and remembers these templates, in one transaction. If one job
+    /// is refused, two would have the same key, or `stop` says so, nothing is changed. The caller holds the run lock, so
+    /// that nothing is sent meanwhile. After a crash before its end nothing is changed.
+    fn rerender(
+        &self,
+        change: &Rerender<'_>,
+        stop: &(dyn Fn() -> bool + Sync),
+        now_us: Micros,
+    ) -> impl Future<Output = Done<Rerendered>> + Send;
 
     /// Rejected rows of an import, in the order of their lines: those after a line, at most so many.
     fn rejected(&self, import: i64, after_line: u64, most: u32) -> impl Future<Output = Done<Vec<Reject>>> + Send;
@@ -467,6 +471,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The settings of the last run, as JSON; `None` before the first.
     fn settings(&self) -> impl Future<Output = Done<Option<String>>> + Send;
+
+    /// How the newest import made its requests, as JSON, if it began after the last run; else the last run's settings know.
+    fn template(&self) -> impl Future<Output = Done<Option<String>>> + Send;
 
     /// Jobs by state and type of failure. Kept, not counted: as fast at ten million rows as at ten.
     fn counts(&self) -> impl Future<Output = Done<Counts>> + Send;

@@ -4,6 +4,7 @@ pub(crate) mod address;
 mod base;
 mod expression;
 mod header;
+mod key;
 mod own;
 
 use std::borrow::Cow;
@@ -12,11 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use minijinja::{Error, ErrorKind};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use self::base::Base;
 use self::expression::{BadPath, Expression, Place, RowView, check_path};
 pub(crate) use self::header::check_value as check_header_value;
+pub(crate) use self::key::hash;
 use self::own::Own;
 pub(crate) use self::own::Raw;
 use crate::request::{Request, add_header};
@@ -137,6 +138,7 @@ pub enum Refusal {
 /// The compiled flags of a request.
 #[derive(Debug)]
 pub struct Template {
+    given: RequestTemplate,
     url: Option<Part>,
     base: Option<Base>,
     method: Option<String>,
@@ -197,9 +199,15 @@ impl Template {
             .map(|text| header::method(text).map_err(|why| wrong("-X", text, &format!("it {why}"))));
         let method = method.transpose()?;
         let base = given.base_url.as_deref().map(Base::parse).transpose()?;
-        let template = Self { url, base, method, headers, body, json, key, secrets };
+        let template = Self { given: given.clone(), url, base, method, headers, body, json, key, secrets };
         template.check_constants(given)?;
         Ok(template)
+    }
+
+    /// The flags themselves.
+    #[must_use]
+    pub fn given(&self) -> &RequestTemplate {
+        &self.given
     }
 
     /// The secrets that its requests name, each once.
@@ -423,29 +431,6 @@ fn check_json(text: &str) -> Result<(), String> {
         let from = (error.column().saturating_sub(20)..=line.len()).find(|&at| line.is_char_boundary(at)).unwrap_or(0);
         format!("{error}, near {:?}", shown(cut(&line[from..], 40)))
     })
-}
-
-/// The key of a request that was given none. Lengths stand before texts, so that no two requests run into the same one.
-pub(crate) fn hash(request: &Request) -> String {
-    let mut sha = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        sha.update((bytes.len() as u64).to_le_bytes());
-        sha.update(bytes);
-    };
-    add(request.method.as_bytes());
-    add(request.url.as_bytes());
-    for (name, value) in &request.headers {
-        add(name.to_ascii_lowercase().as_bytes());
-        add(value.to_string().as_bytes());
-    }
-    // No header has a name of no characters: this ends them, and tells an empty body from none.
-    if let Some(body) = &request.body {
-        add(b"");
-        add(body);
-    }
-    let digest = sha.finalize();
-    let hex = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or_default();
-    digest.iter().flat_map(|byte| [hex(byte >> 4), hex(byte & 15)]).collect()
 }
 
 fn unknown_column(place: &'static str, column: String, row: &Map<String, Value>) -> Refusal {

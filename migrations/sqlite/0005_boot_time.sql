@@ -3,4 +3,5 @@
 PRAGMA user_version = 5;
 
 ALTER TABLE runs ADD COLUMN boot_id TEXT;       -- which boot of the machine it ran in; NULL = the system does not tell
-ALTER TABLE runs ADD COLUMN boot_us INTEGER;    -- time since that boot, suspended time included, at heartbeat_at_us
+ALTER TABLE runs ADD COLUMN boot_us INTEGER;    -- time since that boot, suspended time included, ..
+ALTER TABLE runs ADD COLUMN boot_at_us INTEGER; -- .. read at this time of the wall clock

@@ -121,7 +121,7 @@ mod tests {
     use haul::request::Request;
     use haul::settings::Durability;
     use haul::store::sqlite::SqliteStore;
-    use haul::store::{Chunk, NewJob, Store};
+    use haul::store::{Chunk, NewJob, OnConflict, Store};
 
     use super::*;
 
@@ -131,8 +131,13 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let db = dir.path().join("haul.db");
         let store = SqliteStore::open(&db, Durability::Crash, true).await.expect("a database");
-        let job = |line: u64| NewJob { key: line.to_string(), line, request: Request::default() };
-        let import = store.begin_import("rows", 1).await.expect("an import");
+        let job = |line: u64| NewJob {
+            key: line.to_string(),
+            line,
+            request: Request::default(),
+            on_conflict: OnConflict::Reject,
+        };
+        let import = store.begin_import("rows", None, 1).await.expect("an import");
         let chunk = Chunk { jobs: (1..=12).map(job).collect(), rejects: Vec::new() };
         store.import(import, &chunk, 1).await.expect("jobs");
         let mut console = Console::open(&db).await.expect("a console");

@@ -17,7 +17,7 @@ use haul::request::Request;
 use haul::settings::Settings;
 use haul::stop::{Phase, Stop};
 use haul::store::sqlite::{open_read_only, overview};
-use haul::store::{Chunk, NewJob, Store};
+use haul::store::{Chunk, NewJob, OnConflict, Store};
 use tokio::net::TcpListener;
 
 use self::api::{Config, Stats};
@@ -215,7 +215,7 @@ async fn add_jobs(store: &impl Store, jobs: u64, base: &str, clock: Clock) -> an
     if there >= jobs {
         return Ok(());
     }
-    let import = store.begin_import(next::DEMO, clock.now_us()).await?;
+    let import = store.begin_import(next::DEMO, None, clock.now_us()).await?;
     let mut next = there + 1;
     while next <= jobs {
         let end = (next + CHUNK).min(jobs + 1);
@@ -229,7 +229,7 @@ async fn add_jobs(store: &impl Store, jobs: u64, base: &str, clock: Clock) -> an
 fn job(id: u64, base: &str) -> NewJob {
     let row = [("id".to_owned(), id.into())].into_iter().collect();
     let request = Request { method: "GET".to_owned(), url: format!("{base}/numbers/{id}"), row, ..Request::default() };
-    NewJob { key: id.to_string(), line: id, request }
+    NewJob { key: id.to_string(), line: id, request, on_conflict: OnConflict::Reject }
 }
 
 fn say(text: &str) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use haul::backoff::Backoff;
 use haul::limit::Limit;
-use haul::settings::{Durability, OnUncertain, Settings};
+use haul::settings::{Durability, OnUncertain, RequestTemplate, Settings};
 use haul::status::StatusSet;
 
 use super::exit::UsageError;
@@ -74,9 +74,9 @@ pub(crate) struct CredentialFlags {
 }
 
 impl CredentialFlags {
-    /// The values, where the requests of `settings` need them.
-    pub(crate) fn give(self, settings: &Settings) -> Result<Given, UsageError> {
-        secrets::give_again(self.headers, self.user, settings)
+    /// The values, where the requests of `settings`, or those of an earlier import, need them.
+    pub(crate) fn give(self, settings: &Settings, imported: &[RequestTemplate]) -> Result<Given, UsageError> {
+        secrets::give_again(self.headers, self.user, &settings.template, imported)
     }
 }
 

@@ -10,10 +10,11 @@ use haul::clock::Clock;
 use haul::import::{self, Duplicates, Encoding, Format, Input, Options, Source, Summary};
 use haul::settings::{Durability, Settings};
 use haul::stop::{Phase, Stop};
-use haul::store::Store;
 use haul::store::sqlite::SqliteStore;
+use haul::store::{OnConflict, Reject, Store};
 use haul::template::Template;
 
+use super::change::{self, OnChange};
 use super::exit::{Exit, UsageError};
 use super::flags::RequestFlags;
 use super::next;
@@ -25,7 +26,9 @@ const EXAMPLES: &str = "\
 Examples:
   haul import urls.txt
   haul import cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --key '{{ id }}'
-  haul import more.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --key '{{ id }}'
+  haul import more.csv          made into requests as the last ones were
+  haul import mended.csv --on-conflict update
+  haul import more.csv --url 'https://api.example.com/v2/geo?q={{ city }}' --on-change rerender
   haul import batch.jsonl.gz --base-url https://api.example.com/v1 --rejected bad.jsonl
   haul import excel.csv --delimiter ';' --encoding windows-1252 --url 'https://api.example.com/{{ nr }}'
   jq -c '.items[]' page.json | haul import - --url 'https://api.example.com/items/{{ id }}'
@@ -91,7 +94,7 @@ impl ReadFlags {
             _ => Duplicates::Refuse,
         };
         let Self { format, delimiter, no_header, encoding, .. } = *self;
-        Options { format, delimiter, no_header, encoding, duplicates }
+        Options { format, delimiter, no_header, encoding, duplicates, ..Options::default() }
     }
 }
 
@@ -114,9 +117,26 @@ pub(crate) struct InputFlags {
     /// Write the rejected rows to a file: {"input", "line", "reason", "text"} a line
     #[arg(long, value_name = "FILE")]
     rejected: Option<PathBuf>,
+    /// What becomes of a row whose --key is known with another request: rejected, left out, or written over the job if it was
+    /// not sent yet [default: reject]
+    #[arg(long, value_name = "reject|skip|update", value_parser = on_conflict)]
+    on_conflict: Option<OnConflict>,
+    /// Import nothing if one row is rejected
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Where other request flags made the jobs that are there: make those not sent yet anew, or leave them and add
+    #[arg(long, value_name = "rerender|add", value_parser = change::on_change)]
+    pub(crate) on_change: Option<OnChange>,
 }
 
 impl InputFlags {
+    /// The jobs that were sent before others were made anew keep what they asked, and their rows are known; so they are when
+    /// the same is said again.
+    fn conflicts(&self) -> OnConflict {
+        let rerender = self.on_change == Some(OnChange::Rerender);
+        self.on_conflict.unwrap_or(if rerender { OnConflict::Skip } else { OnConflict::Reject })
+    }
+
     /// Rows are given without a file.
     pub(crate) fn repeats(&self) -> bool {
         self.repeat.is_some()
@@ -133,6 +153,15 @@ fn format(text: &str) -> Result<Format, String> {
     }
 }
 
+fn on_conflict(text: &str) -> Result<OnConflict, String> {
+    match text {
+        "reject" => Ok(OnConflict::Reject),
+        "skip" => Ok(OnConflict::Skip),
+        "update" => Ok(OnConflict::Update),
+        _ => Err("write reject, skip (the job stays as it is) or update (if it was not sent yet)".to_owned()),
+    }
+}
+
 fn delimiter(text: &str) -> Result<char, String> {
     let mut chars = text.chars();
     match (text, chars.next(), chars.next()) {
@@ -146,6 +175,7 @@ fn delimiter(text: &str) -> Result<char, String> {
 pub(crate) struct Opened {
     inputs: Vec<Input>,
     template: Arc<Template>,
+    strict: bool,
     rejected: Option<RejectedFile>,
 }
 
@@ -155,11 +185,13 @@ pub(crate) fn open(paths: &[PathBuf], flags: &InputFlags, settings: &Settings, d
         return Err(UsageError("--repeat repeats the request of --url, and none is given".to_owned()).into());
     }
     let template = Arc::new(Template::compile(&settings.template)?);
-    let open = |path: &PathBuf| Input::open(source(path), flags.read.options());
-    let inputs = paths.iter().map(open).chain(flags.repeat.map(|n| Ok(Input::repeat(n)))).collect::<Result<_, _>>()?;
+    let options = Options { on_conflict: flags.conflicts(), ..flags.read.options() };
+    let open = |path: &PathBuf| Input::open(source(path), options);
+    let repeated = flags.repeat.map(|n| Ok(Input::repeat(n, flags.conflicts())));
+    let inputs = paths.iter().map(open).chain(repeated).collect::<Result<_, _>>()?;
     let others = paths.iter().map(PathBuf::as_path).chain([db]);
     let rejected = flags.rejected.as_deref().map(|path| RejectedFile::create(path, others)).transpose()?;
-    Ok(Opened { inputs, template, rejected })
+    Ok(Opened { inputs, template, strict: flags.strict, rejected })
 }
 
 fn source(path: &Path) -> Source {
@@ -182,13 +214,24 @@ pub(crate) fn reopen(path: &Path, flags: &ReadFlags) -> Result<Input, import::Im
 /// `haul import`.
 pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
-    let mut settings = super::run::last_settings(db).await?;
+    let last = super::run::remembered(db).await?;
+    let mut settings = last.settings();
     let given = args.request.apply(&mut settings)?;
     super::secrets::check(&settings, &given)?;
     let opened = open(&args.inputs, &args.input, &settings, db)?;
+    let change = change::settle(args.input.on_change, db, last, &settings, true).await?;
+    // What is one transaction for long would make a run fail that is going.
+    let alone = change.is_some() || args.input.strict;
+    let _lock = if alone { Some(super::run::lock(db, clock)?) } else { None };
     let store = SqliteStore::open(db, Durability::PowerLoss, true).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
+    if let Some(change) = change
+        && !change.carry_out(&store, db, &stop, clock, quiet).await?
+    {
+        store.close().await?;
+        return Ok(seen.signal().map_or(Exit::Stopped, Exit::Signal));
+    }
     let summary = import(&store, db, opened, clock, &stop, quiet).await?;
     let jobs = store.counts().await?.values().sum::<u64>();
     store.close().await?;
@@ -229,6 +272,9 @@ async fn import_all(
 ) -> anyhow::Result<Summary> {
     let mut all = Summary::default();
     let asked = || stop.phase() > Phase::Go;
+    if opened.strict {
+        return strictly(store, db, opened, clock, &asked, quiet).await;
+    }
     for input in std::mem::take(&mut opened.inputs) {
         let name = input.name().to_owned();
         let mut said_us = clock.now_us();
@@ -258,18 +304,64 @@ async fn import_all(
     Ok(all)
 }
 
+/// Imports all inputs or none, and says what was found in each.
+async fn strictly(
+    store: &impl Store,
+    db: &Path,
+    opened: &mut Opened,
+    clock: Clock,
+    stop: &(dyn Fn() -> bool + Sync),
+    quiet: bool,
+) -> anyhow::Result<Summary> {
+    let Opened { inputs, template, rejected, .. } = opened;
+    let mut written = Ok(());
+    let mut said_us = clock.now_us();
+    let mut told = |name: &str, rows: u64, rejects: &[Reject]| {
+        if let (Some(file), Ok(())) = (rejected.as_mut(), &written) {
+            written = file.add_rows(name, rejects);
+        }
+        if !quiet && clock.now_us() - said_us > 2_000_000 {
+            said_us = clock.now_us();
+            say(&format!("{name}: {rows} rows read so far"));
+        }
+    };
+    let inputs = std::mem::take(inputs);
+    let done = import::import_strictly(store, inputs, template.clone(), &clock, stop, &mut told).await?;
+    written?;
+    let file = rejected.as_ref().map(RejectedFile::name);
+    let mut all = Summary::default();
+    for (name, summary) in &done.inputs {
+        all.rejected += summary.rejected;
+        all.interrupted |= summary.interrupted;
+        match (quiet, done.kept) {
+            (true, _) => {}
+            (false, true) => tell(name, summary, db, file),
+            (false, false) => {
+                say(&format!("{name}: {} rows read, {} rejected", summary.rows, summary.rejected));
+                examples(summary);
+            }
+        }
+    }
+    if !quiet && all.interrupted {
+        say("interrupted: nothing is imported");
+    } else if !quiet && !done.kept {
+        say("nothing is imported (--strict); without it all rows but the rejected ones are");
+    }
+    done.inputs.iter().try_for_each(|(name, summary)| refuse_duplicates(name, summary))?;
+    Ok(all)
+}
+
 fn tell(name: &str, summary: &Summary, db: &Path, file: Option<&str>) {
-    let Summary { rows, added, known, joined, rejected, .. } = summary;
+    let Summary { rows, added, known, updated, joined, rejected, .. } = summary;
     let mut text = format!("{name}: {rows} rows, {added} new jobs");
-    for (n, word) in [(known, "known already"), (joined, "joined an equal request"), (rejected, "rejected")] {
+    let words = ["known already", "updated", "joined an equal request", "rejected"];
+    for (n, word) in [known, updated, joined, rejected].into_iter().zip(words) {
         if *n > 0 {
             text += &format!(", {n} {word}");
         }
     }
     say(&text);
-    for reject in &summary.examples {
-        say(&format!("  line {}: {}", reject.line, visible(&cut(&reject.reason, 300))));
-    }
+    examples(summary);
     if *rejected > 0 {
         let query = || next::command("query 'SELECT line, reason, text FROM rejected'", db);
         say(&format!("  all of them: {}", file.map_or_else(query, visible)));
@@ -281,6 +373,12 @@ fn tell(name: &str, summary: &Summary, db: &Path, file: Option<&str>) {
     }
     if summary.interrupted {
         say("  interrupted: import it again for the rest");
+    }
+}
+
+fn examples(summary: &Summary) {
+    for reject in &summary.examples {
+        say(&format!("  line {}: {}", reject.line, visible(&cut(&reject.reason, 300))));
     }
 }
 
@@ -296,7 +394,7 @@ fn refuse_duplicates(name: &str, summary: &Summary) -> Result<(), UsageError> {
     )))
 }
 
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     // Where stderr is closed the import goes on unseen.
     let _ = writeln!(anstream::stderr(), "{text}");
 }

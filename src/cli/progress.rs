@@ -37,6 +37,8 @@ pub(crate) struct Progress {
     ticker: Option<tokio::task::JoinHandle<()>>,
     clock: Clock,
     quiet: bool,
+    /// Whoever reads objects gets no other lines.
+    json: bool,
 }
 
 /// What is known, and when the rate was last taken.
@@ -85,7 +87,7 @@ impl Progress {
                 }
             })
         });
-        Self { state, ticker, clock, quiet }
+        Self { state, ticker, clock, quiet, json: style == Style::Json }
     }
 
     /// Takes note of what a run tells.
@@ -155,8 +157,10 @@ impl Progress {
 
     /// A message above the bar.
     fn note(&self, text: &str) {
-        if !self.quiet {
-            bar::above(|| say(text));
+        match (self.quiet, self.json) {
+            (true, _) => {}
+            (false, true) => say(&serde_json::json!({ "note": text }).to_string()),
+            (false, false) => bar::above(|| say(text)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use haul::store::Store;
+use haul::store::{Reject, Store};
 
 use super::exit::UsageError;
 
@@ -67,11 +67,17 @@ impl RejectedFile {
             let rows = store.rejected(import, after, PAGE).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             after = last.line;
-            for row in &rows {
-                let line = Line { input, line: row.line, reason: &row.reason, text: &row.text };
-                self.write(&line).with_context(|| format!("failed to write the rejected rows to {}", self.name))?;
-            }
+            self.add_rows(input, &rows)?;
         }
+    }
+
+    /// Adds rows that an import rejected.
+    pub(crate) fn add_rows(&mut self, input: &str, rows: &[Reject]) -> anyhow::Result<()> {
+        for row in rows {
+            let line = Line { input, line: row.line, reason: &row.reason, text: &row.text };
+            self.write(&line).with_context(|| format!("failed to write the rejected rows to {}", self.name))?;
+        }
+        Ok(())
     }
 
     fn write(&mut self, line: &Line<'_>) -> io::Result<()> {

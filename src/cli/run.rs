@@ -10,13 +10,13 @@ use haul::clock::Clock;
 use haul::fetch::Fetcher;
 use haul::hope::MaxFailures;
 use haul::job::State;
-use haul::lock::RunLock;
+use haul::lock::{LockError, RunLock};
 use haul::pipeline::{self, Run, Summary};
 use haul::process::{Rule, Work};
 use haul::progress::count;
-use haul::settings::{Durability, Settings};
+use haul::settings::{Durability, RequestTemplate, Settings};
 use haul::stop::Stop;
-use haul::store::sqlite::SqliteStore;
+use haul::store::sqlite::{self, SqliteStore};
 use haul::store::{RunOutcome, Store, StoreError};
 
 use super::exit::{Exit, NothingThere, UsageError};
@@ -25,7 +25,7 @@ use super::import::{InputFlags, import, open};
 use super::progress::{Progress, Style};
 use super::secrets::{self, Given};
 use super::signals::{self, Seen};
-use super::{environment, summary};
+use super::{change, environment, summary};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -100,7 +100,8 @@ pub(crate) struct OnceFlags {
 /// `haul run`.
 pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
-    let mut settings = last_settings(db).await?;
+    let last = remembered(db).await?;
+    let mut settings = last.settings();
     let mut once = args.once;
     once.given = args.request.apply(&mut settings)?;
     args.work.apply(&mut settings)?;
@@ -108,15 +109,30 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     let work = work(&settings)?;
     let given = !args.inputs.is_empty() || args.input.repeats();
     let opened = given.then(|| open(&args.inputs, &args.input, &settings, db)).transpose()?;
+    // The import remembers the new template itself, once there are jobs of it.
+    let intended = Settings { template: last.settings().template, ..settings.clone() };
+    let change = change::settle(args.input.on_change, db, last, &settings, given).await?;
     let held = Held::take(db, opened.is_some(), settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
+    if let Some(change) = change
+        && !change.carry_out(&*held.store, db, &stop, clock, quiet).await?
+    {
+        held.release().await?;
+        return Ok(seen.signal().map_or(Exit::Stopped, Exit::Signal));
+    }
     let mut rejected = 0;
+    let intended = serde_json::to_string(&intended).context("failed to write the settings down")?;
+    held.store.intend(&intended).await?;
     if let Some(opened) = opened {
         rejected = import(&*held.store, db, opened, clock, &stop, quiet).await?.rejected;
         if let Some(signal) = seen.signal() {
             held.release().await?;
             return Ok(Exit::Signal(signal));
+        }
+        if rejected > 0 && args.input.strict {
+            held.release().await?;
+            return Ok(Exit::Rejected);
         }
     }
     let exit = drain(held, settings, work, once, Watch { stop, seen, clock, quiet, demo: false }).await?;
@@ -126,9 +142,10 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
 /// `haul resume`.
 pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
-    let mut settings = last_settings(db).await?;
+    let last = remembered(db).await?;
+    let mut settings = last.settings();
     let mut once = args.once;
-    once.given = args.credentials.give(&settings)?;
+    once.given = args.credentials.give(&settings, &last.imported)?;
     args.work.apply(&mut settings)?;
     check(&settings, &once.given)?;
     let work = work(&settings)?;
@@ -152,17 +169,57 @@ fn check(settings: &Settings, given: &Given) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the last run was told; the defaults where there was none.
+/// What the last run was told, the defaults where there was none, with the request flags of an import after it.
 pub(crate) async fn last_settings(db: &Path) -> anyhow::Result<Settings> {
-    let settings = match haul::store::sqlite::last_settings(db).await {
-        Ok(settings) => settings,
+    Ok(remembered(db).await?.settings())
+}
+
+/// What a database remembers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Remembered {
+    run: Option<Settings>,
+    template: Option<RequestTemplate>,
+    /// Of every import: jobs of each may wait still.
+    imported: Vec<RequestTemplate>,
+}
+
+impl Remembered {
+    /// What the next run does unless it is told otherwise.
+    pub(crate) fn settings(&self) -> Settings {
+        let mut settings = self.run.clone().unwrap_or_default();
+        if let Some(template) = &self.template {
+            settings.template.clone_from(template);
+        }
+        settings
+    }
+
+    /// How requests are made now; `None` where nobody has said so yet.
+    pub(crate) fn template(&self) -> Option<&RequestTemplate> {
+        self.template.as_ref().or(self.run.as_ref().map(|settings| &settings.template))
+    }
+}
+
+/// Reads what the database remembers, if it is there.
+pub(crate) async fn remembered(db: &Path) -> anyhow::Result<Remembered> {
+    let sqlite::Remembered { settings: run, template, imported } = match sqlite::remembered(db).await {
+        Ok(found) => found,
         // To be created, or to be complained about by who needs it.
-        Err(StoreError::Missing { .. }) => None,
+        Err(StoreError::Missing { .. }) => return Ok(Remembered::default()),
         Err(error) => return Err(error.into()),
     };
-    let settings =
-        settings.map(|json| serde_json::from_str(&json).context("failed to read the settings of the last run"));
-    Ok(settings.transpose()?.unwrap_or_default())
+    let run = run.map(|json| serde_json::from_str(&json).context("failed to read the settings of the last run"));
+    let flags = |json: String| serde_json::from_str(&json).context("failed to read the request flags of an import");
+    Ok(Remembered {
+        run: run.transpose()?,
+        template: template.map(flags).transpose()?,
+        imported: imported.into_iter().map(flags).collect::<Result<_, _>>()?,
+    })
+}
+
+/// Takes the run lock.
+pub(crate) fn lock(db: &Path, clock: Clock) -> Result<RunLock, LockError> {
+    let since = haul::report::iso_8601(clock.now_us());
+    RunLock::take(db, &format!("pid {} on {} since {since}", std::process::id(), environment::host()))
 }
 
 /// A database held by this run alone.
@@ -179,9 +236,7 @@ impl Held {
             let text = format!("no database at {}: begin with `haul run INPUT`, or name one with --db", db.display());
             return Err(NothingThere(text).into());
         }
-        let since = haul::report::iso_8601(clock.now_us());
-        let holder = format!("pid {} on {} since {since}", std::process::id(), environment::host());
-        let lock = RunLock::take(db, &holder)?;
+        let lock = lock(db, clock)?;
         let store = SqliteStore::open(db, durability, create).await?;
         if !create && store.counts().await?.is_empty() {
             let text = format!("no job in {}: import some with `haul run INPUT`", db.display());
@@ -233,6 +288,7 @@ pub(crate) async fn drain(
     watch: Watch,
 ) -> anyhow::Result<Exit> {
     let Watch { stop, seen, clock, quiet, demo } = watch;
+    secrets::check_imported(&held.store, &once.given).await?;
     let progress = Arc::new(Progress::start(once.progress, quiet, clock));
     let shown = progress.clone();
     let run = Run {

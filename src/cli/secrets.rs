@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use anyhow::Context;
 use haul::secret::{Lookup, SecretName, USER_FLAG, literal_credential, literal_credential_in_url};
 use haul::settings::{RequestTemplate, Settings};
+use haul::store::sqlite::SqliteStore;
 use haul::template::Template;
 
 use super::exit::UsageError;
@@ -115,11 +117,16 @@ pub(crate) fn lay_headers(
 }
 
 /// The values of credentials that the last run was given by flag, given again.
-pub(crate) fn give_again(headers: Vec<String>, user: Option<String>, settings: &Settings) -> Result<Given, UsageError> {
+pub(crate) fn give_again(
+    headers: Vec<String>,
+    user: Option<String>,
+    last: &RequestTemplate,
+    imported: &[RequestTemplate],
+) -> Result<Given, UsageError> {
     let mut given = Given::default();
-    // Where no run was told anything of requests, an import was, and its jobs may need them.
-    let imported = settings.template == RequestTemplate::default();
-    let known = |flag: &str| imported || settings.template.headers.iter().any(|line| line.contains(&named(flag)));
+    // Jobs of an earlier import may need them too.
+    let lines = || imported.iter().chain([last]).flat_map(|template| &template.headers);
+    let known = |flag: &str| lines().any(|line| line.contains(&named(flag)));
     for line in headers {
         let name = line.split(':').next().unwrap_or_default().trim().to_owned();
         if !literal_credential(&line) || !known(&name.to_ascii_lowercase()) {
@@ -150,7 +157,19 @@ pub(crate) fn check(settings: &Settings, given: &Given) -> anyhow::Result<()> {
         );
         return Err(UsageError(text).into());
     }
-    for name in Template::compile(&settings.template)?.secrets() {
+    check_template(&settings.template, given)
+}
+
+/// Jobs that wait may have been made by other request flags, which name other secrets.
+pub(crate) async fn check_imported(store: &SqliteStore, given: &Given) -> anyhow::Result<()> {
+    for json in store.templates().await? {
+        check_template(&serde_json::from_str(&json).context("failed to read the request flags of an import")?, given)?;
+    }
+    Ok(())
+}
+
+fn check_template(template: &RequestTemplate, given: &Given) -> anyhow::Result<()> {
+    for name in Template::compile(template)?.secrets() {
         given.value(name).map_err(|why| UsageError(format!("a secret of the request is missing: {why}")))?;
     }
     Ok(())

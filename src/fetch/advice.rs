@@ -1,7 +1,7 @@
 //! What the headers of a response say of the server's limits: `RateLimit` of the IETF draft, its predecessors, and what the
 //! well-known APIs call the same. Whatever cannot be read is no advice.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use reqwest::header::{DATE, HeaderMap, HeaderValue};
 
@@ -70,7 +70,7 @@ fn wait_us(reset: &str, date: Option<&str>) -> Option<Micros> {
     const EPOCH_S: f64 = 1e9;
     const EPOCH_MS: f64 = 1e11;
     let until = |since_1970: Duration| {
-        let from = httpdate::parse_http_date(date?).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        let from = httpdate::parse_http_date(date?).ok()?.duration_since(UNIX_EPOCH).ok()?;
         Some(micros(since_1970.saturating_sub(from)))
     };
     let wait_us = match reset.parse::<f64>() {
@@ -79,7 +79,7 @@ fn wait_us(reset: &str, date: Option<&str>) -> Option<Micros> {
         Ok(number) if number >= EPOCH_S => until(Duration::from_secs_f64(number))?,
         Ok(seconds) => (seconds * SECOND_US as f64).ceil() as Micros,
         Err(_) => match humantime::parse_rfc3339_weak(reset) {
-            Ok(at) => until(at.duration_since(SystemTime::UNIX_EPOCH).ok()?)?,
+            Ok(at) => until(at.duration_since(UNIX_EPOCH).ok()?)?,
             Err(_) => span_us(reset)?,
         },
     };

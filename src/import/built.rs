@@ -8,26 +8,13 @@ use super::{Batch, CHUNK_BYTES, CHUNK_ROWS, EXAMPLES};
 use crate::clock::Clock;
 use crate::job::Job;
 use crate::secret::{has_marker, literal_credential, literal_credential_in_url};
-use crate::store::{NewJob, Reject, Store, StoreError, to_its_end};
+use crate::store::{NewJob, OnConflict, Reject, Store, StoreError, to_its_end};
 use crate::template::{address, check_header_value, cut, hash};
 
 /// What `imports.source` says of them.
 const SOURCE: &str = "library";
 /// Bytes of a request and its row, at most: a claim reads many of them at once.
 const LARGEST: usize = 1 << 20;
-
-/// What becomes of a job whose key is known with another request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum OnConflict {
-    /// It is a rejected row.
-    #[default]
-    Reject,
-    /// The known job stays as it is.
-    Skip,
-    /// The known job is given the new request, unless it was sent.
-    Update,
-}
 
 /// What became of jobs that a program imported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,8 +24,10 @@ pub struct Added {
     pub rows: u64,
     /// Jobs that were new.
     pub added: u64,
-    /// Jobs that were there before.
+    /// Jobs that were there before, and stay as they are.
     pub known: u64,
+    /// Jobs that were there before, not sent yet, and have the new request now.
+    pub updated: u64,
     /// Jobs that were refused; they are in the table `rejected`, with the reason.
     pub rejected: u64,
     /// The first of these; not those whose key is known with another request.
@@ -61,7 +50,7 @@ pub(crate) async fn import_built<S: Store>(
     let mut all = Added::default();
     let mut import = None;
     loop {
-        let batch = next_batch(&mut rows);
+        let batch = next_batch(&mut rows, on_conflict);
         if batch.rows() == 0 {
             return Ok(all);
         }
@@ -69,10 +58,10 @@ pub(crate) async fn import_built<S: Store>(
             Some(id) => id,
             None => {
                 let store = store.clone();
-                *import.insert(to_its_end(async move { store.begin_import(SOURCE, clock.now_us()).await }).await?)
+                *import.insert(to_its_end(async move { store.begin_import(SOURCE, None, clock.now_us()).await }).await?)
             }
         };
-        let (given, wrong) = (batch.rows() as u64, batch.chunk.rejects.len() as u64);
+        let given = batch.rows() as u64;
         let free = EXAMPLES.saturating_sub(all.examples.len());
         all.examples.extend(batch.chunk.rejects.iter().take(free).cloned());
         let (store, chunk) = (store.clone(), batch.chunk);
@@ -80,22 +69,21 @@ pub(crate) async fn import_built<S: Store>(
         if done.added > 0 {
             tell();
         }
-        let conflicts = done.rejected - wrong;
-        let skipped = if on_conflict == OnConflict::Skip { conflicts } else { 0 };
         all.rows += given;
         all.added += done.added;
-        all.known += done.known + skipped;
-        all.rejected += done.rejected - skipped;
+        all.known += done.known;
+        all.updated += done.updated;
+        all.rejected += done.rejected;
     }
 }
 
-fn next_batch(rows: &mut impl Iterator<Item = (u64, Job)>) -> Batch {
+fn next_batch(rows: &mut impl Iterator<Item = (u64, Job)>, on_conflict: OnConflict) -> Batch {
     let mut batch = Batch::default();
     while batch.rows() < CHUNK_ROWS
         && batch.bytes < CHUNK_BYTES
         && let Some((line, job)) = rows.next()
     {
-        match new_job(line, job) {
+        match new_job(line, job, on_conflict) {
             Ok(job) => batch.push(job),
             Err(reject) => batch.reject(reject),
         }
@@ -104,13 +92,15 @@ fn next_batch(rows: &mut impl Iterator<Item = (u64, Job)>) -> Batch {
 }
 
 /// The job as it is stored, or why it is not.
-fn new_job(line: u64, job: Job) -> Result<NewJob, Reject> {
+fn new_job(line: u64, job: Job, on_conflict: OnConflict) -> Result<NewJob, Reject> {
     match stored(&job) {
         Ok((method, url)) => {
             let Job { key, mut request, .. } = job;
             (request.method, request.url) = (method, url);
-            let key = if key.is_empty() { hash(&request) } else { key };
-            Ok(NewJob { key, line, request })
+            // A hash says all of its request: with another one it is known where templates have changed, which is no conflict.
+            let (key, on_conflict) =
+                if key.is_empty() { (hash(&request), OnConflict::Skip) } else { (key, on_conflict) };
+            Ok(NewJob { key, line, request, on_conflict })
         }
         Err(reason) => {
             // What stands behind the `?` may be a secret.
@@ -184,6 +174,10 @@ mod tests {
 
     use super::*;
 
+    fn new_job(line: u64, job: Job) -> Result<NewJob, Reject> {
+        super::new_job(line, job, OnConflict::Update)
+    }
+
     fn refused(job: Job) -> String {
         new_job(7, job).expect_err("it is wrong").reason
     }
@@ -191,7 +185,7 @@ mod tests {
     #[test]
     fn a_job_is_stored_as_it_was_built_and_equal_ones_have_one_key() {
         let built = || Job::new("patch", "http://x/ä").json(&json!({"a": [1]})).row(json!({"n": 1}));
-        let NewJob { key, line, request } =
+        let NewJob { key, line, request, .. } =
             new_job(7, built().header("Accept", "a").header("accept", "b")).expect("fine");
         assert_eq!((line, &*request.method, &*request.url), (7, "PATCH", "http://x/%C3%A4"));
         assert_eq!(request.body.as_deref(), Some(br#"{"a":[1]}"#.as_slice()));

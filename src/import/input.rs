@@ -15,6 +15,7 @@ use super::records::Records;
 use super::repeat::Repeat;
 use super::stream::{Bytes, Counted, Peeked};
 use super::{Duplicates, ImportError, Rows};
+use crate::store::OnConflict;
 
 /// Bytes that are looked at to tell the format, at most.
 const HEAD: usize = 64 << 10;
@@ -54,6 +55,8 @@ pub struct Options {
     pub encoding: Option<Encoding>,
     /// What becomes of equal requests.
     pub duplicates: Duplicates,
+    /// What becomes of known keys with another request, where keys are given.
+    pub on_conflict: OnConflict,
 }
 
 /// An input that is open, and whose header is in order.
@@ -61,6 +64,7 @@ pub struct Input {
     pub(super) name: String,
     pub(super) rows: Box<dyn Rows>,
     pub(super) duplicates: Duplicates,
+    pub(super) on_conflict: OnConflict,
     pub(super) bytes_total: Option<u64>,
     /// Bytes of it read so far, packed as they are.
     pub(super) bytes_read: Arc<AtomicU64>,
@@ -89,17 +93,19 @@ impl Input {
             Ok(Err(why)) => return Err(ImportError::Unusable { name, why }),
             Err(source) => return Err(ImportError::Open { name, source }),
         };
-        Ok(Self { name, rows, duplicates: options.duplicates, bytes_total, bytes_read })
+        let Options { duplicates, on_conflict, .. } = options;
+        Ok(Self { name, rows, duplicates, on_conflict, bytes_total, bytes_read })
     }
 
     /// One request so many times: the rows `{"n": 1}`, `{"n": 2}`, .. Equal requests are a job each, so the same again adds
     /// nothing and more of them add the difference.
     #[must_use]
-    pub fn repeat(times: u64) -> Self {
+    pub fn repeat(times: u64, on_conflict: OnConflict) -> Self {
         Self {
             name: format!("--repeat {times}"),
             rows: Box::new(Repeat::new(times)),
             duplicates: Duplicates::Keep,
+            on_conflict,
             bytes_total: None,
             bytes_read: Arc::default(),
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::records::excerpt;
 use super::{Duplicates, Row, Rows};
 use crate::request::Request;
-use crate::store::{NewJob, Reject};
+use crate::store::{NewJob, OnConflict, Reject};
 use crate::template::{Made, Template};
 
 /// Requests remembered to know equal ones, at most: what fits into 18 MB, for a table of this size doubles beyond it.
@@ -28,6 +28,7 @@ pub(crate) struct Jobs {
     pub(super) rows: Box<dyn Rows>,
     template: Arc<Template>,
     duplicates: Duplicates,
+    on_conflict: OnConflict,
     /// How often a request was seen, by the hash of its key.
     seen: HashMap<u64, u32>,
     /// So many different ones at most.
@@ -40,9 +41,14 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    pub(crate) fn new(rows: Box<dyn Rows>, template: Arc<Template>, duplicates: Duplicates) -> Self {
+    pub(crate) fn new(
+        rows: Box<dyn Rows>,
+        template: Arc<Template>,
+        duplicates: Duplicates,
+        on_conflict: OnConflict,
+    ) -> Self {
         let (seen, hasher) = (HashMap::new(), RandomState::new());
-        Self { rows, template, duplicates, seen, most: REMEMBERED, hasher, joined: 0, refused: 0 }
+        Self { rows, template, duplicates, on_conflict, seen, most: REMEMBERED, hasher, joined: 0, refused: 0 }
     }
 
     /// Remembers fewer.
@@ -54,12 +60,15 @@ impl Jobs {
     pub(super) fn job(&mut self, row: Row) -> Result<Result<NewJob, Reject>, Ended> {
         let line = row.line;
         let made = match self.template.make(row.values, row.raw.as_deref()) {
-            Ok(Made { key, hashed: false, request }) => Ok((key, request)),
-            Ok(Made { key, hashed: true, request }) => self.tell_apart(key, &request)?.map(|key| (key, request)),
+            Ok(Made { key, hashed: false, request }) => Ok((key, request, self.on_conflict)),
+            // A hash is known with another request only where other templates left it so: that row was asked for already.
+            Ok(Made { key, hashed: true, request }) => {
+                self.tell_apart(key, &request)?.map(|key| (key, request, OnConflict::Skip))
+            }
             Err(refusal) => Err(refusal.to_string()),
         };
         Ok(match made {
-            Ok((key, request)) => Ok(NewJob { key, line, request }),
+            Ok((key, request, on_conflict)) => Ok(NewJob { key, line, request, on_conflict }),
             Err(reason) => Err(Reject { line, reason, text: excerpt(self.rows.text()) }),
         })
     }

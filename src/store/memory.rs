@@ -7,10 +7,11 @@ use crate::job::Wish;
 use crate::limit::Limit;
 use crate::minutes::Minutes;
 use crate::store::{
-    Beat, Chunk, Committed, Counts, Done, Further, Granted, Imported, Lease, Look, NewRun, Recovered, Reject,
-    RunOutcome, Store, Want, WriteBack,
+    Beat, Chunk, Committed, Counts, Done, Further, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered,
+    Reject, Rerender, Rerendered, RunOutcome, Store, Want, WriteBack,
 };
 
+mod imports;
 mod tables;
 mod verbs;
 
@@ -37,12 +38,50 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    async fn begin_import(&self, source: &str, now_us: Micros) -> Done<i64> {
-        Ok(self.with(|tables| tables.begin_import(source, now_us)))
+    async fn begin_import(&self, source: &str, template: Option<&str>, now_us: Micros) -> Done<i64> {
+        Ok(self.with(|tables| tables.begin_import(source, template, now_us)))
     }
 
     async fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
-        self.with(|tables| tables.import(import, chunk, now_us))
+        self.with(|tables| Ok(tables.import(import, chunk, now_us)?.0))
+    }
+
+    /// Works on a copy, as the lock cannot be held while a part is waited for: nobody else may write meanwhile.
+    async fn import_whole<P: Parts>(&self, parts: &mut P, now_us: Micros) -> Done<bool> {
+        let mut copy = self.inspect();
+        let mut import = 0;
+        loop {
+            match parts.next().await {
+                Part::Input { source, template } => import = copy.begin_import(&source, template.as_deref(), now_us),
+                Part::Rows(rows) => {
+                    let (done, conflicts) = copy.import(import, &rows, now_us)?;
+                    parts.took(done, conflicts);
+                }
+                Part::End { keep } => {
+                    if keep {
+                        self.with(|tables| *tables = copy);
+                    }
+                    return Ok(keep);
+                }
+            }
+        }
+    }
+
+    async fn rerender(
+        &self,
+        change: &Rerender<'_>,
+        stop: &(dyn Fn() -> bool + Sync),
+        now_us: Micros,
+    ) -> Done<Rerendered> {
+        Ok(self.with(|tables| {
+            let mut copy = tables.clone();
+            let mut done = copy.rerender(change, now_us);
+            done.interrupted = stop();
+            if done.keep() {
+                *tables = copy;
+            }
+            done
+        }))
     }
 
     async fn rejected(&self, import: i64, after_line: u64, most: u32) -> Done<Vec<Reject>> {
@@ -121,6 +160,10 @@ impl Store for MemoryStore {
 
     async fn settings(&self) -> Done<Option<String>> {
         Ok(self.with(|tables| tables.settings()))
+    }
+
+    async fn template(&self) -> Done<Option<String>> {
+        Ok(self.with(|tables| tables.template()))
     }
 
     async fn counts(&self) -> Done<Counts> {

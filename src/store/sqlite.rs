@@ -4,13 +4,16 @@ pub mod answers;
 mod compact;
 pub mod console;
 pub mod detail;
+mod import;
 mod open;
 mod overview;
 mod pack;
 mod params;
 mod probe;
+mod rerender;
 mod results;
 mod sandbox;
+mod templates;
 mod unpack;
 mod wish;
 
@@ -24,6 +27,7 @@ use tokio::sync::{Mutex, MutexGuard};
 pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
 pub use results::{Finished, results};
+pub use templates::{Remembered, count_unsent, remembered};
 
 use super::*;
 use crate::clock::wall_step;
@@ -101,23 +105,26 @@ fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str
 /// `execute!(connection, "verb.sql", bound..)`: runs the statement in that file.
 macro_rules! execute {
     ($connection:expr, $file:literal $(, $bound:expr)*) => {
-        sqlx::query(include_str!(concat!("sqlite/", $file)))$(.bind($bound))*.execute(&mut *$connection).await?
+        sqlx::query(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sqlite/", $file)))$(.bind($bound))*.execute(&mut *$connection).await?
     };
 }
 
 /// `rows!(connection, "verb.sql", bound..)`: all rows of the statement in that file; only where they are few.
 macro_rules! rows {
     ($connection:expr, $file:literal $(, $bound:expr)*) => {
-        sqlx::query(include_str!(concat!("sqlite/", $file)))$(.bind($bound))*.fetch_all(&mut *$connection).await?
+        sqlx::query(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sqlite/", $file)))$(.bind($bound))*.fetch_all(&mut *$connection).await?
     };
 }
 
 /// `scalar!(connection, "verb.sql", bound..)`: the one value that the statement in that file gives.
 macro_rules! scalar {
     ($connection:expr, $file:literal $(, $bound:expr)*) => {
-        sqlx::query_scalar(include_str!(concat!("sqlite/", $file)))$(.bind($bound))*.fetch_one(&mut *$connection).await?
+        sqlx::query_scalar(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store/sqlite/", $file)))$(.bind($bound))*.fetch_one(&mut *$connection).await?
     };
 }
+
+// Here, below the macros that it uses.
+mod recover;
 
 /// `write_tx!(store, "what is done", |tx| ..)`: one transaction, whole or not at all. Never cancelled: see [`Store`].
 macro_rules! write_tx {
@@ -135,58 +142,28 @@ macro_rules! write_tx {
     }};
 }
 
-/// The settings of the last run, read without writing; `None` before the first run.
-///
-/// # Errors
-/// As of [`open_read_only`].
-pub async fn last_settings(path: &Path) -> Result<Option<String>, StoreError> {
-    if probe::look(path).await? == probe::Found::Empty {
-        return Ok(None);
-    }
-    let mut connection = open_read_only(path).await?;
-    let reader = &mut connection;
-    let read = async { rows!(reader, "settings.sql").first().map(|row| row.try_get(0)).transpose() };
-    let settings = read.await.map_err(failed::<sqlx::Error>("read the settings of the last run"));
-    connection.close().await.map_err(failed("close the database"))?;
-    settings
-}
-
 impl Store for SqliteStore {
-    async fn begin_import(&self, source: &str, now_us: Micros) -> Done<i64> {
-        write_tx!(self, "begin the import", |tx| {
-            execute!(tx, "begin_import.sql", source, now_us).last_insert_rowid()
-        })
+    async fn begin_import(&self, source: &str, template: Option<&str>, now_us: Micros) -> Done<i64> {
+        write_tx!(self, "begin the import", |tx| import::begin(&mut tx, source, template, now_us).await?)
     }
 
     async fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
-        let packed = pack::new_jobs(&chunk.jobs);
-        write_tx!(self, "import rows", |tx| {
-            let last: i64 = scalar!(tx, "last_job.sql");
-            let added = execute!(tx, "import_jobs.sql", &packed.rows, last, import, now_us).rows_affected();
-            let mut rejects: Vec<_> =
-                chunk.rejects.iter().map(|r| (r.line, r.reason.clone(), r.text.clone())).collect();
-            if added > 0 {
-                execute!(tx, "import_requests.sql", &packed.rows, last, &packed.blob);
-                execute!(tx, "write_counts.sql", pack::added(added));
-            }
-            if added < chunk.jobs.len() as u64 {
-                for row in rows!(tx, "import_conflicts.sql", &packed.rows, last, &packed.blob) {
-                    let (index, other): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-                    let job = &chunk.jobs[usize::try_from(index)?];
-                    rejects.push((job.line, conflict(&job.key, other), job.request.url.chars().take(1000).collect()));
-                }
-            }
-            if !rejects.is_empty() {
-                execute!(tx, "reject.sql", pack::array(&rejects), import);
-            }
-            let rejected = rejects.len() as u64;
-            let rows = (chunk.jobs.len() + chunk.rejects.len()) as u64;
-            let counted = execute!(tx, "count_import.sql", import, rows as i64, added as i64, rejected as i64);
-            if counted.rows_affected() == 0 {
-                return Err("there is no such import".into());
-            }
-            Imported { added, known: rows - added - rejected, rejected }
-        })
+        write_tx!(self, "import rows", |tx| import::chunk(&mut tx, import, chunk, now_us).await?.0)
+    }
+
+    async fn import_whole<P: Parts>(&self, parts: &mut P, now_us: Micros) -> Done<bool> {
+        let connection = &mut self.writer().await.connection;
+        import::whole(connection, parts, now_us).await.map_err(failed("import all or nothing"))
+    }
+
+    async fn rerender(
+        &self,
+        change: &Rerender<'_>,
+        stop: &(dyn Fn() -> bool + Sync),
+        now_us: Micros,
+    ) -> Done<Rerendered> {
+        let connection = &mut self.writer().await.connection;
+        rerender::all(connection, change, stop, now_us).await.map_err(failed("change the requests"))
     }
 
     async fn rejected(&self, import: i64, after_line: u64, most: u32) -> Done<Vec<Reject>> {
@@ -199,37 +176,7 @@ impl Store for SqliteStore {
     }
 
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
-        write_tx!(self, "begin the run", |tx| {
-            let wall_clock = follow_wall_clock(&mut tx, run.boot.as_ref(), now_us).await?;
-            let mut found = free_dead_leases(&mut tx, run.on_uncertain, wall_clock, now_us).await?;
-            execute!(tx, "end_dead_runs.sql", now_us);
-            let (boot, boot_us) = run.boot.as_ref().map(|boot| (&boot.boot, boot.us)).unzip();
-            let begun =
-                execute!(tx, "begin_run.sql", now_us, &run.host, run.pid, &run.version, &run.settings, boot, boot_us);
-            found.run = begun.last_insert_rowid();
-            found.database_id = scalar!(tx, "database_id.sql");
-            let limits: Vec<_> = run.limits.iter().map(|l| (&l.name, l.permits, l.window_us, l.jitter_us)).collect();
-            let limits = pack::array(&limits);
-            execute!(tx, "carry_spends.sql", &limits);
-            execute!(tx, "drop_limits.sql", &limits);
-            execute!(tx, "write_limits.sql", &limits);
-            execute!(tx, "drop_spends.sql");
-            execute!(tx, "forget_spends.sql", now_us);
-            for row in rows!(tx, "spends.sql", now_us) {
-                let (limit, until_us, permits) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-                found.spends.push(Spend { limit, until_us, permits });
-            }
-            for row in rows!(tx, "limits.sql") {
-                let limit = Limit {
-                    name: row.try_get(0)?,
-                    permits: row.try_get(1)?,
-                    window_us: row.try_get(2)?,
-                    jitter_us: row.try_get(3)?,
-                };
-                found.limits.push((limit, row.try_get(4)?));
-            }
-            found
-        })
+        write_tx!(self, "begin the run", |tx| recover::recover(&mut tx, run, now_us).await?)
     }
 
     async fn claim(&self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Done<Vec<Lease>> {
@@ -342,6 +289,11 @@ impl Store for SqliteStore {
         read.await.map_err(failed::<sqlx::Error>("read the settings of the last run"))
     }
 
+    async fn template(&self) -> Done<Option<String>> {
+        let connection = &mut self.writer().await.connection;
+        templates::newest(connection).await.map_err(failed("read the template of the last import"))
+    }
+
     async fn counts(&self) -> Done<Counts> {
         let connection = &mut self.writer().await.connection;
         let read = async {
@@ -441,67 +393,6 @@ async fn move_permits(tx: &mut SqliteConnection, moved: &[(Micros, Micros)]) -> 
     Ok(())
 }
 
-/// Moves permits and pauses along with a wall clock that was set since the last sign of life of the last run.
-async fn follow_wall_clock(tx: &mut SqliteConnection, boot: Option<&BootTime>, now_us: Micros) -> Inner<WallClock> {
-    let last: Vec<SqliteRow> = rows!(tx, "last_beat.sql");
-    let (Some(boot), Some(last)) = (boot, last.first()) else { return Ok(WallClock::Same) };
-    let then = BootTime { boot: last.try_get(1)?, us: last.try_get(2)? };
-    let Some(step_us) = wall_step(last.try_get(0)?, &then, now_us, boot) else {
-        return Ok(WallClock::Rebooted(boot.us));
-    };
-    if step_us.abs() < LEAST_STEP_US {
-        return Ok(WallClock::Same);
-    }
-    let mut moved: Vec<(String, Micros, u32)> = Vec::new();
-    for row in rows!(tx, "all_spends.sql") {
-        moved.push((row.try_get(0)?, row.try_get::<Micros, _>(1)?.saturating_add(step_us), row.try_get(2)?));
-    }
-    execute!(tx, "drop_all_spends.sql");
-    execute!(tx, "write_spends.sql", pack::array(&moved));
-    execute!(tx, "move_pauses.sql", step_us);
-    Ok(WallClock::Set(step_us))
-}
-
-/// Frees what dead runs held, each job by the rule of [`job::next`], and notes the attempts they lost.
-async fn free_dead_leases(
-    tx: &mut SqliteConnection,
-    again: OnUncertain,
-    wall_clock: WallClock,
-    now_us: Micros,
-) -> Inner<Recovered> {
-    // Rules of retries do not matter here: an interruption is no failure of the job.
-    let rules = RetryRules { max_attempts: 1, backoff: crate::backoff::Backoff::default(), seed: 0 };
-    execute!(tx, "note_interrupted.sql");
-    let mut from = Vec::new();
-    let mut batch = Vec::new();
-    let mut late = Vec::new();
-    let mut lost = 0;
-    for row in rows!(tx, "leased.sql") {
-        let (job, attempt) = (row.try_get(0)?, row.try_get(1)?);
-        let standing = standing(&row, 2)?;
-        let (error_type, permit_us): (Option<String>, Micros) = (row.try_get(6)?, row.try_get(7)?);
-        let permit_us = permit_us.saturating_add(wall_clock.step_us());
-        if standing.state == State::Pending && permit_us < now_us {
-            // Its request may have left as late as the run died: on a connection that was long in opening, say.
-            late.push((permit_us, now_us));
-        }
-        from.push(format!("{} {}", standing.state.as_str(), error_type.unwrap_or_default()));
-        let event = Event::of_death(standing.state, row.try_get(8)?, again);
-        lost += u64::from(event == Event::Lost);
-        let next = job::next(standing, &event, &rules, job, attempt, now_us);
-        batch.push(WriteBack { job, attempt, next, ..WriteBack::default() });
-    }
-    move_permits(tx, &late).await?;
-    let freed: Vec<_> = batch.iter().collect();
-    let failed = freed.iter().filter(|write| write.next.standing.state == State::Failed).count() as u64;
-    if !freed.is_empty() {
-        execute!(tx, "write_jobs.sql", pack::jobs(&freed, 0, now_us));
-        execute!(tx, "write_counts.sql", pack::counts(&freed, &from.iter().map(String::as_str).collect::<Vec<_>>()));
-    }
-    let interrupted = freed.len() as u64 - failed;
-    Ok(Recovered { interrupted, poisoned: failed - lost, lost, wall_clock, ..Recovered::default() })
-}
-
 /// Four columns from `at` on: state, failures, generation, crashes.
 fn standing(row: &SqliteRow, at: usize) -> Inner<Standing> {
     Ok(Standing {
@@ -524,8 +415,4 @@ fn count(row: &SqliteRow) -> Inner<((State, Option<ErrorType>), u64)> {
 
 fn reject(row: &SqliteRow) -> Inner<Reject> {
     Ok(Reject { line: u64::try_from(row.try_get::<i64, _>(0)?)?, reason: row.try_get(1)?, text: row.try_get(2)? })
-}
-
-fn conflict(key: &str, other: i64) -> String {
-    format!("key `{key}` is known with another request (job {other}); give this row another key")
 }

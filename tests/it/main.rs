@@ -6,6 +6,7 @@ mod console;
 mod library;
 mod opening;
 mod random_numbers;
+mod rate;
 mod resume;
 mod server;
 mod simulation;

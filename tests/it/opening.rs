@@ -43,7 +43,7 @@ fn files(dir: &TempDir) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Whether a run can begin in it, and the schema is whole.
 async fn is_usable(store: &SqliteStore, path: &Path) {
-    store.begin_import("rows.csv", 1).await.expect("an import");
+    store.begin_import("rows.csv", None, 1).await.expect("an import");
     let run = NewRun {
         host: String::new(),
         pid: 1,
@@ -156,7 +156,7 @@ async fn its_files_are_readable_by_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let (dir, path) = folder();
     let store = open(&path, true).await.expect("a database");
-    store.begin_import("rows.csv", 1).await.expect("an import");
+    store.begin_import("rows.csv", None, 1).await.expect("an import");
     let names = files(&dir).into_keys().collect::<Vec<_>>();
     assert_eq!(names.len(), 3, "the log and the shared memory too: {names:?}");
     for name in names {

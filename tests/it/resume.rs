@@ -3,6 +3,7 @@
 //! Every test runs the real program on a real database against the server that logs what arrives.
 
 pub(crate) mod bench;
+mod changes;
 mod ends;
 mod hopeless;
 mod imports;

@@ -20,7 +20,7 @@ const LARGE: [&str; 5] = ["jobs", "requests", "responses", "results", "attempts"
 const SMALL_INDEX: &str = "INDEX jobs_leased";
 
 /// Steps that are slow only where there is much to do, and where there never is: file, step, reason.
-const EXCEPTIONS: [(&str, &str, &str); 14] = [
+const EXCEPTIONS: [(&str, &str, &str); 15] = [
     ("answers/template.sql", "ORDER BY", "sorts a handful of imports, once an export"),
     ("carry_spends.sql", "ORDER BY", "sorts a handful of limits, once a run"),
     ("limits.sql", "ORDER BY", "sorts a handful of limits, once a run"),
@@ -31,6 +31,7 @@ const EXCEPTIONS: [(&str, &str, &str); 14] = [
     ("overview/latency.sql", "GROUP BY", "groups the buckets of this run, for people"),
     ("overview/latency.sql", "ORDER BY", "sorts the buckets of this run, for people"),
     ("overview/rate.sql", "GROUP BY", "two groups of buckets, for people"),
+    ("templates.sql", "DISTINCT", "the request flags that were ever given: a handful"),
     ("columns.sql", "DISTINCT", "the names of the schema, for a better error message"),
     ("columns.sql", "ORDER BY", "the names of the schema, for a better error message"),
     ("functions.sql", "DISTINCT", "the names of SQLite's functions, for a better error message"),
@@ -38,7 +39,7 @@ const EXCEPTIONS: [(&str, &str, &str); 14] = [
 ];
 
 /// How jobs are found, where it matters which way.
-const WAYS: [(&str, &[&str]); 14] = [
+const WAYS: [(&str, &[&str]); 20] = [
     (
         "claim.sql",
         &[
@@ -60,6 +61,12 @@ const WAYS: [(&str, &[&str]); 14] = [
     ("standings.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("prune.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("import_requests.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("unsent.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("count_unsent.sql", &["SEARCH jobs USING INDEX jobs_ready (state=?)"]),
+    ("rerender_jobs.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
+    ("rekey.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("key_holders.sql", &["SEARCH j USING COVERING INDEX sqlite_autoindex_jobs_1 (key=?)"]),
+    ("keys_between.sql", &["SEARCH jobs USING COVERING INDEX sqlite_autoindex_jobs_1 (key>? AND key<?)"]),
     ("import_conflicts.sql", &["SEARCH j USING COVERING INDEX sqlite_autoindex_jobs_1 (key=?)"]),
 ];
 

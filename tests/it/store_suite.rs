@@ -16,6 +16,7 @@ use haul::store::{Counts, Store};
 use scene::Scene;
 
 mod bodies;
+mod changes;
 mod claim;
 mod commit;
 mod import;
@@ -147,6 +148,23 @@ macro_rules! store_suite {
                 an_import_remembers_how_far_it_came,
                 jobs_are_claimed_in_the_order_of_their_import,
                 a_job_imported_again_after_it_finished_stays_finished,
+                a_known_key_with_another_request_is_known_where_that_is_no_conflict,
+                a_job_that_was_not_sent_says_what_the_row_says_where_that_is_wanted,
+                a_job_that_was_sent_is_never_written_over,
+                of_a_key_twice_in_one_chunk_the_last_is_kept_where_that_is_wanted,
+            ],
+            changes: [
+                an_import_of_all_or_nothing_is_all_there_when_it_is_kept,
+                an_import_of_all_or_nothing_leaves_nothing_when_it_is_not_kept,
+                what_an_import_of_all_or_nothing_would_do_is_told_before_its_end,
+                the_newest_import_tells_how_requests_are_made_until_a_run_begins,
+                other_templates_change_what_was_not_sent_and_every_key,
+                keys_may_change_places,
+                two_jobs_that_would_have_one_key_change_nothing,
+                a_key_that_another_job_keeps_changes_nothing,
+                one_refused_job_changes_nothing,
+                a_stop_changes_nothing,
+                jobs_beyond_one_reading_are_changed_too,
             ],
             claim: [
                 fetched_jobs_go_first_then_retries_that_fell_due_then_fresh_ones,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{compile, with_url};
 use crate::import::jobs::{Ended, Jobs};
-use crate::import::{Duplicates, Input, Options, Source};
+use crate::import::{Duplicates, Input, OnConflict, Options, Source};
 use crate::settings::RequestTemplate;
 
 /// How many jobs there are, how many keys, how many rows joined another's, and whether it went to the end.
@@ -14,7 +14,7 @@ fn imported(method: &str, duplicates: Duplicates, ids: &str) -> (usize, usize, u
     let rows = ids.chars().map(|id| format!("{id}\n")).collect::<String>();
     let source = Source::Reader("a.csv".to_owned(), Box::new(Cursor::new(format!("id\n{rows}"))));
     let input = Input::open(source, Options { duplicates, ..Options::default() }).unwrap();
-    let mut jobs = Jobs::new(input.rows, Arc::new(compile(&given)), duplicates).remembering(3);
+    let mut jobs = Jobs::new(input.rows, Arc::new(compile(&given)), duplicates, OnConflict::Reject).remembering(3);
     let mut keys = Vec::new();
     let ended = loop {
         match jobs.next() {
@@ -45,8 +45,8 @@ fn no_more_requests_are_remembered_than_there_is_room_for() {
 #[test]
 fn a_request_repeated_is_so_many_jobs_and_a_larger_number_adds_the_difference() {
     let keys = |times, url: &str| {
-        let input = Input::repeat(times);
-        let jobs = Jobs::new(input.rows, Arc::new(compile(&with_url(url))), input.duplicates);
+        let input = Input::repeat(times, OnConflict::Reject);
+        let jobs = Jobs::new(input.rows, Arc::new(compile(&with_url(url))), input.duplicates, input.on_conflict);
         jobs.map(|job| job.unwrap().unwrap()).map(|job| (job.key, job.line)).collect::<Vec<_>>()
     };
     let three = keys(3, "https://x/");

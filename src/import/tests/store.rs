@@ -14,8 +14,8 @@ use crate::minutes::Minutes;
 use crate::request::Request;
 use crate::settings::RequestTemplate;
 use crate::store::{
-    Beat, Chunk, Committed, Counts, Further, Granted, Imported, Lease, Look, NewRun, Recovered, Reject, RunOutcome,
-    Store, StoreError, Want, WriteBack,
+    Beat, Chunk, Committed, Counts, Further, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Reject,
+    Rerender, Rerendered, RunOutcome, Store, StoreError, Want, WriteBack,
 };
 use crate::template::Template;
 
@@ -31,7 +31,7 @@ struct Kept {
 type Done<T> = Result<T, StoreError>;
 
 impl Store for Kept {
-    async fn begin_import(&self, source: &str, _: Micros) -> Done<i64> {
+    async fn begin_import(&self, source: &str, _: Option<&str>, _: Micros) -> Done<i64> {
         self.sources.lock().unwrap().push(source.to_owned());
         Ok(1)
     }
@@ -50,6 +50,26 @@ impl Store for Kept {
             }
         }
         Ok(done)
+    }
+
+    async fn import_whole<P: Parts>(&self, parts: &mut P, now_us: Micros) -> Done<bool> {
+        loop {
+            match parts.next().await {
+                Part::Input { source, template } => {
+                    self.begin_import(&source, template.as_deref(), now_us).await?;
+                }
+                Part::Rows(rows) => parts.took(self.import(1, &rows, now_us).await?, Vec::new()),
+                Part::End { keep } => return Ok(keep),
+            }
+        }
+    }
+
+    async fn rerender(&self, _: &Rerender<'_>, _: &(dyn Fn() -> bool + Sync), _: Micros) -> Done<Rerendered> {
+        unreachable!()
+    }
+
+    async fn template(&self) -> Done<Option<String>> {
+        unreachable!()
     }
 
     async fn rejected(&self, _: i64, _: u64, _: u32) -> Done<Vec<Reject>> {

@@ -60,8 +60,8 @@ pub struct Run {
     pub started_at_us: Micros,
     /// Last sign of life.
     pub heartbeat_at_us: Micros,
-    /// The same on the clock that nobody sets.
-    pub boot: Option<BootTime>,
+    /// The clock that nobody sets, and the wall clock when it was read.
+    pub boot: Option<(BootTime, Micros)>,
     /// When it ended, and how, as in `runs.outcome`.
     pub ended: Option<(Micros, &'static str)>,
     /// Its settings, as JSON.
@@ -75,12 +75,18 @@ pub struct Run {
 pub struct Import {
     /// Name of its input.
     pub source: String,
+    /// How its rows became requests, as JSON.
+    pub template: Option<String>,
+    /// The last run when it began; 0 = none.
+    pub after_run: i64,
     /// When it began.
     pub started_at_us: Micros,
     /// Rows read.
     pub rows: u64,
     /// Jobs that were new.
     pub added: u64,
+    /// Jobs not sent yet whose request it replaced.
+    pub updated: u64,
     /// Rows that made no job.
     pub rejected: u64,
 }

@@ -7,58 +7,17 @@ use std::time::Duration;
 use crate::attempt::{ErrorType, Measured};
 use crate::backoff::Backoff;
 use crate::clock::{BootTime, Micros, SECOND_US, wall_step};
-use crate::job::{Event, Next, RetryRules, Standing, State, Wish, next, wished};
+use crate::job::{Event, Next, RetryRules, State, Wish, next, wished};
 use crate::limit::{LEAST_STEP_US, Limit, Spend};
 use crate::minutes::Minutes;
-use crate::request::Request;
 use crate::settings::OnUncertain;
 use crate::store::{
-    Beat, Chunk, Committed, Done, Further, Granted, Imported, Lease, Look, NewJob, NewRun, Recovered, Reject,
-    RunOutcome, StoreError, WallClock, Want, WriteBack,
+    Beat, Committed, Further, Granted, Lease, Look, NewRun, Recovered, Reject, RunOutcome, WallClock, Want, WriteBack,
 };
 
-use super::tables::{Attempt, Import, Job, KeptLimit, Run, Tables, next_id};
+use super::tables::{Attempt, Job, KeptLimit, Run, Tables, next_id};
 
 impl Tables {
-    pub(super) fn begin_import(&mut self, source: &str, now_us: Micros) -> i64 {
-        let id = next_id(&self.imports);
-        let source = source.to_owned();
-        self.imports.insert(id, Import { source, started_at_us: now_us, rows: 0, added: 0, rejected: 0 });
-        id
-    }
-
-    pub(super) fn import(&mut self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
-        if !self.imports.contains_key(&import) {
-            return Err(StoreError::Database {
-                doing: "import rows".to_owned(),
-                source: "there is no such import".into(),
-            });
-        }
-        let mut done = Imported::default();
-        let mut rejects = chunk.rejects.clone();
-        // Ids by place in the chunk, as a database gives them; known keys leave gaps.
-        for (id, new) in (next_id(&self.jobs)..).zip(&chunk.jobs) {
-            match self.keys.get(&new.key).and_then(|id| self.jobs.get(id)) {
-                Some(known) if says_the_same(&known.request, &new.request) => done.known += 1,
-                Some(known) => rejects.push(other_request(new, known)),
-                None => {
-                    self.insert_job(id, fresh(import, new, now_us));
-                    done.added += 1;
-                }
-            }
-        }
-        done.rejected = rejects.len() as u64;
-        for reject in rejects {
-            self.rejected.entry((import, reject.line)).or_insert(reject);
-        }
-        if let Some(import) = self.imports.get_mut(&import) {
-            import.rows += (chunk.jobs.len() + chunk.rejects.len()) as u64;
-            import.added += done.added;
-            import.rejected += done.rejected;
-        }
-        Ok(done)
-    }
-
     pub(super) fn rejected_after(&self, import: i64, line: u64, most: u32) -> Vec<Reject> {
         let after = self.rejected.range((import, line.saturating_add(1))..=(import, u64::MAX));
         after.map(|(_, reject)| reject.clone()).take(most as usize).collect()
@@ -83,7 +42,7 @@ impl Tables {
         found.limits = self.limits.values().map(|kept| (kept.limit.clone(), kept.paused_until_us)).collect();
         found.limits.sort_by_key(|(limit, _)| limit.window_us);
         let settings = run.settings.clone();
-        let boot = run.boot.clone();
+        let boot = run.boot.clone().map(|boot| (boot, now_us));
         let run = Run { started_at_us: now_us, heartbeat_at_us: now_us, boot, ended: None, settings, stop: false };
         self.runs.insert(found.run, run);
         found
@@ -91,8 +50,8 @@ impl Tables {
 
     /// Moves permits and pauses along with a wall clock that was set since the last sign of life of the last run.
     fn follow_wall_clock(&mut self, boot: Option<&BootTime>, now_us: Micros) -> WallClock {
-        let last = self.runs.last_key_value().map(|(_, run)| (run.heartbeat_at_us, run.boot.clone()));
-        let (Some(boot), Some((then_us, Some(then)))) = (boot, last) else { return WallClock::Same };
+        let last = self.runs.last_key_value().and_then(|(_, run)| run.boot.clone());
+        let (Some(boot), Some((then, then_us))) = (boot, last) else { return WallClock::Same };
         let Some(step_us) = wall_step(then_us, &then, now_us, boot) else { return WallClock::Rebooted(boot.us) };
         if step_us.abs() < LEAST_STEP_US {
             return WallClock::Same;
@@ -294,7 +253,8 @@ impl Tables {
         let Some(run) = self.runs.get_mut(&run) else { return Look::default() };
         let stop = run.stop || run.ended.is_some();
         if let Some(Beat { at_us, boot }) = beat {
-            (run.heartbeat_at_us, run.boot) = (*at_us, boot.clone());
+            run.heartbeat_at_us = *at_us;
+            run.boot = boot.clone().map(|boot| (boot, *at_us));
             self.forget_spends(*at_us);
         }
         Look { changed: false, stop }
@@ -350,39 +310,8 @@ fn bucket(limit: &Limit, until_us: Micros) -> Micros {
     (until_us / step_us + 1) * step_us
 }
 
-/// Whether two requests ask the same of the server. The row is what is made of it, not what is asked.
-fn says_the_same(one: &Request, other: &Request) -> bool {
-    (&one.method, &one.url, &one.headers, &one.body) == (&other.method, &other.url, &other.headers, &other.body)
-}
-
 fn spend(((limit, until_us), permits): (&(String, Micros), &u32)) -> Spend {
     Spend { limit: limit.clone(), until_us: *until_us, permits: *permits }
-}
-
-/// A job that was never claimed.
-fn fresh(import: i64, new: &NewJob, now_us: Micros) -> Job {
-    Job {
-        key: new.key.clone(),
-        import,
-        line: new.line,
-        request: new.request.clone(),
-        standing: Standing { state: State::Pending, failures: 0, generation: 0, crashes: 0 },
-        attempts: 0,
-        due_at_us: 0,
-        run: None,
-        error: None,
-        created_at_us: now_us,
-        finished_at_us: None,
-    }
-}
-
-fn other_request(new: &NewJob, known: &Job) -> Reject {
-    let reason = format!(
-        "the key `{}` is known from line {} of import {} with another request; give this row a key of its own",
-        new.key, known.line, known.import
-    );
-    let row = serde_json::Value::Object(new.request.row.clone()).to_string();
-    Reject { line: new.line, reason, text: row.chars().take(1_000).collect() }
 }
 
 /// Where a job stands in the queue: finish what is nearly done, then retries, then fresh ones. `None`: not in it now.

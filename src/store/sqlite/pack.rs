@@ -6,7 +6,7 @@ use crate::attempt::Measured;
 use crate::job::State;
 use crate::minutes::Minutes;
 use crate::request::Request;
-use crate::store::{NewJob, WriteBack};
+use crate::store::{NewJob, OnConflict, WriteBack};
 
 /// Rows, and the bytes they point into.
 #[derive(Debug, Default)]
@@ -48,14 +48,37 @@ pub(super) fn new_jobs(jobs: &[NewJob]) -> Packed {
     let mut blob = Vec::new();
     let rows: Vec<_> = jobs
         .iter()
-        .map(|NewJob { key, line, request }| {
+        .map(|NewJob { key, line, request, on_conflict }| {
             let Request { method, url, headers, body, row } = request;
-            let place = body.as_ref().map(|body| put(&mut blob, body));
-            let text = body.as_ref().map(|body| u8::from(is_text(body)));
-            (key, line, method, url, array(headers), array(row), place.map(|p| p.0), place.map(|p| p.1), text)
+            let (offset, length, text) = put_body(&mut blob, body.as_ref());
+            let rule = match on_conflict {
+                OnConflict::Reject => 0,
+                OnConflict::Skip => 1,
+                OnConflict::Update => 2,
+            };
+            (key, line, method, url, array(headers), array(row), offset, length, text, rule)
         })
         .collect();
     Packed::new(array(&rows), blob)
+}
+
+/// Rows of `replace_requests.sql`.
+pub(super) fn requests(requests: &[(i64, &Request)]) -> Packed {
+    let mut blob = Vec::new();
+    let rows: Vec<_> = requests
+        .iter()
+        .map(|(job, Request { method, url, headers, body, row })| {
+            let (offset, length, text) = put_body(&mut blob, body.as_ref());
+            (job, method, url, array(headers), array(row), offset, length, text)
+        })
+        .collect();
+    Packed::new(array(&rows), blob)
+}
+
+/// Appends a body, and tells where it is and whether it is text; nothing of each where there is none.
+fn put_body(blob: &mut Vec<u8>, body: Option<&bytes::Bytes>) -> (Option<usize>, Option<usize>, Option<u8>) {
+    let place = body.map(|body| put(blob, body));
+    (place.map(|p| p.0), place.map(|p| p.1), body.map(|body| u8::from(is_text(body))))
 }
 
 /// Text is stored as text, readable in SQL: UTF-8 without NUL, at which SQL's text functions would stop.

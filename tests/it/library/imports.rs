@@ -71,6 +71,10 @@ async fn a_known_key_with_another_request_is_as_one_says() {
     assert_eq!((skipped.added, skipped.known, skipped.rejected), (0, 1, 0));
     let rejected = haul.import(other(), OnConflict::Reject).await.expect("an import");
     assert_eq!((rejected.added, rejected.known, rejected.rejected), (0, 0, 1));
+    for (updated, known) in [(1, 0), (0, 1)] {
+        let again = haul.import(other(), OnConflict::Update).await.expect("an import");
+        assert_eq!((again.updated, again.known, again.rejected), (updated, known, 0));
+    }
 }
 
 // Seen failing with `told_of_jobs` doing nothing: what the run's own connection writes is no change to it.

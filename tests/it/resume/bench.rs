@@ -11,7 +11,7 @@ use haul::clock::{Clock, Micros, SECOND_US};
 use haul::request::Request;
 use haul::settings::Durability;
 use haul::store::sqlite::SqliteStore;
-use haul::store::{Chunk, NewJob, Store};
+use haul::store::{Chunk, NewJob, OnConflict, Store};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{Connection, FromRow};
 use tempfile::TempDir;
@@ -23,14 +23,14 @@ use crate::server::{Arrival, Server};
 const PATIENCE_US: Micros = 60 * SECOND_US;
 
 /// A folder with a database that the program works on.
-pub(super) struct Bench {
+pub(crate) struct Bench {
     folder: TempDir,
     begun: Cell<u32>,
 }
 
 impl Bench {
     /// A folder without a database.
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { folder: tempfile::tempdir().expect("a folder"), begun: Cell::new(0) }
     }
 
@@ -49,14 +49,20 @@ impl Bench {
 
     /// Adds a job for each of these keys, as another process would.
     pub(super) fn import<K: AsRef<str>>(&self, server: &Server, keys: &[K]) {
+        self.import_at(&server.url(), keys);
+    }
+
+    /// The same, for a server that is reached by this URL.
+    pub(crate) fn import_at<K: AsRef<str>>(&self, root: &str, keys: &[K]) {
         let job = |(line, key): (u64, &K)| {
-            let (method, url) = ("GET".to_owned(), format!("{}/{}", server.url(), key.as_ref()));
-            NewJob { key: key.as_ref().to_owned(), line, request: Request { method, url, ..Request::default() } }
+            let (method, url) = ("GET".to_owned(), format!("{root}/{}", key.as_ref()));
+            let request = Request { method, url, ..Request::default() };
+            NewJob { key: key.as_ref().to_owned(), line, request, on_conflict: OnConflict::Reject }
         };
         let jobs = (1..).zip(keys).map(job).collect();
         done(async {
             let store = SqliteStore::open(&self.db(), Durability::PowerLoss, true).await.expect("a database");
-            let import = store.begin_import("test", 1).await.expect("an import");
+            let import = store.begin_import("test", None, 1).await.expect("an import");
             store.import(import, &Chunk { jobs, rejects: Vec::new() }, 1).await.expect("the jobs");
             store.close().await.expect("closed");
         });
@@ -78,7 +84,7 @@ impl Bench {
     }
 
     /// Starts the program on the database, with these arguments.
-    pub(super) fn start(&self, args: &[&str]) -> Running {
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haul"));
         command.arg("--db").arg(self.db()).args(args);
         self.spawn(command)
@@ -110,7 +116,7 @@ impl Bench {
     }
 
     /// Rows of the database, read while others may have it open.
-    pub(super) fn rows<T>(&self, sql: &'static str) -> Vec<T>
+    pub(crate) fn rows<T>(&self, sql: &'static str) -> Vec<T>
     where
         T: for<'row> FromRow<'row, SqliteRow> + Send + Unpin,
     {
@@ -163,7 +169,7 @@ pub(super) struct Checked {
 pub(super) const CHILD: &str = "HAUL_TEST_CHILD";
 
 /// The program, running. Killed where a test forgets it.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     stdout: PathBuf,
     stderr: PathBuf,
@@ -171,7 +177,7 @@ pub(super) struct Running {
 
 impl Running {
     /// SIGKILL; returns when the process is gone.
-    pub(super) fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().expect("a process to kill");
         self.child.wait().expect("its end");
     }
@@ -183,12 +189,12 @@ impl Running {
     }
 
     /// Its process id.
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Whether it has not ended yet.
-    pub(super) fn runs(&mut self) -> bool {
+    pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()
     }
 
@@ -267,7 +273,7 @@ pub(super) fn wall_us(server: &Server, at_ns: u64) -> Micros {
 
 /// Shows figures of a test to who asks for them with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "figures of a test are for people")]
-pub(super) fn card(text: &str) {
+pub(crate) fn card(text: &str) {
     println!("{text}");
 }
 

@@ -1,9 +1,14 @@
 //! An import that dies half-way.
 
 use std::fmt::Write;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
+
+use super::bench::{Bench, until};
+use crate::checker::max_window;
+use crate::server::{Script, Server};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_haul");
 
@@ -51,4 +56,30 @@ fn an_import_killed_half_way_and_run_again_adds_exactly_what_is_missing() {
     assert_eq!(jobs(&database), ROWS);
     let orphans = "SELECT count(*) FROM jobs LEFT JOIN requests ON job_id = id WHERE job_id IS NULL";
     assert_eq!(number(&database, orphans), 0);
+}
+
+/// Seen failing without `intend`: all 30 at once.
+#[test]
+fn a_run_killed_while_it_imports_is_gone_on_with_at_its_rate() {
+    let server = Server::start(Script::ok());
+    let bench = Bench::empty();
+    let mut child = Command::new(BINARY)
+        .args(["--db".as_ref(), bench.db().as_os_str(), "run".as_ref(), "-".as_ref(), "--rate".as_ref()])
+        .args(["20/s", "--format", "lines"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("haul run");
+    let mut input = child.stdin.take().expect("its input");
+    // A whole chunk and a little more: the rest does not come.
+    for id in 0..5_001 {
+        writeln!(input, "{}/{id}", server.url()).expect("it reads");
+    }
+    until("the first chunk is imported", || jobs(&bench.db()) == 5_000);
+    child.kill().expect("a kill");
+    child.wait().expect("an end");
+    assert_eq!(bench.number("SELECT count(*) FROM runs"), 0, "no run has begun");
+    bench.run(&["resume", "--limit", "30"]).exits(75);
+    assert_eq!(max_window(server.arrivals().iter().map(|arrival| arrival.at_ns), 1_000_000_000), 20);
 }

@@ -208,7 +208,7 @@ fn a_run_restarted_again_and_again_keeps_its_limit_and_uses_it() {
     let bench = Bench::with_jobs(&server, jobs);
     let mut lives = vec![live(&bench, &server, &["run", "--rate", "20/s"], 350_000_000, 0)];
     while server.now_ns() < seconds * SECOND_NS {
-        lives.push(live(&bench, &server, &["resume"], 350_000_000, 0));
+        lives.push(live(&bench, &server, &["run", "--rate", "20/s"], 350_000_000, 0));
     }
     bench.run(&["resume"]).exits(0);
     let arrivals = server.arrivals();

@@ -11,15 +11,13 @@ fn jobs_that_fail_twice_succeed_at_the_third_try() {
         1 | 2 => Answer::status(503),
         _ => Answer::json("1"),
     }));
-    let bench = Bench::with_jobs(&server, 10);
+    // Fewer failures in a row than make the server the one in trouble.
+    let bench = Bench::with_jobs(&server, 4);
     bench.run(&["run", "--backoff", "1ms..20ms"]).exits(0);
-    bench.check_clean(10, &server);
+    bench.check_clean(4, &server);
     assert!(arrivals_per_key(&server.arrivals()).values().all(|times| *times == 3));
-    assert_eq!(
-        bench.number("SELECT count(*) FROM jobs WHERE failures = 2 AND attempts = 3 AND error_type IS NULL"),
-        10
-    );
-    assert_eq!(bench.number("SELECT count(*) FROM attempts WHERE error_type = '503'"), 20);
+    assert_eq!(bench.number("SELECT count(*) FROM jobs WHERE failures = 2 AND attempts = 3 AND error_type IS NULL"), 4);
+    assert_eq!(bench.number("SELECT count(*) FROM attempts WHERE error_type = '503'"), 8);
 
     let bench = Bench::with_keys(&server, &["x", "y"]);
     bench.run(&["run", "--backoff", "1ms..20ms", "--max-attempts", "2"]).exits(3);
@@ -33,10 +31,10 @@ fn the_schedule_of_retries_holds_across_a_crash() {
         1 => Answer::status(503).header("retry-after", "2"),
         _ => Answer::json("1"),
     }));
-    let bench = Bench::with_jobs(&server, 10);
+    let bench = Bench::with_jobs(&server, 9);
     let run = bench.start(&["run", "--backoff", "1s..1s"]);
     let waiting = "SELECT count(*) FROM jobs WHERE failures = 1 AND due_at_us > 0 AND run_id IS NULL";
-    until("all jobs wait for their second try", || bench.number(waiting) == 10);
+    until("all jobs wait for their second try", || bench.number(waiting) == 9);
     run.kill();
     let schedule: Vec<(String, i64)> = bench.rows("SELECT key, due_at_us FROM jobs");
     let resumed_us = wall_us(&server, server.now_ns());
@@ -44,13 +42,13 @@ fn the_schedule_of_retries_holds_across_a_crash() {
     bench.run(&["resume"]).exits(0);
 
     let arrivals = server.arrivals();
-    assert_eq!(arrivals.len(), 20);
-    for arrival in &arrivals[10..] {
+    assert_eq!(arrivals.len(), 18);
+    for arrival in &arrivals[9..] {
         let (key, due_us) = schedule.iter().find(|(key, _)| *key == arrival.key).expect("a job");
         let early_us = due_us - wall_us(&server, arrival.at_ns);
         assert!(early_us <= 1_000, "{key} was sent {early_us} us before it fell due");
     }
-    bench.check_clean(10, &server);
+    bench.check_clean(9, &server);
 }
 
 /// One job for each way to fail, two tries each: what is given up at once has one attempt.

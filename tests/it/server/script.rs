@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::model::Model;
+
 /// A request, as a script sees it.
 #[derive(Debug)]
 pub(crate) struct Asked {
@@ -114,7 +116,8 @@ type Decide = dyn Fn(&Asked) -> Reply + Send + Sync;
 /// How a server behaves.
 pub(crate) struct Script {
     pub(super) latency: Duration,
-    pub(super) limit: Option<(usize, Duration)>,
+    pub(super) limit: Option<(Model, usize, Duration)>,
+    pub(super) goes_first: bool,
     pub(super) log: bool,
     pub(super) decide: Box<Decide>,
 }
@@ -123,7 +126,7 @@ impl Script {
     /// Decides what is done with each request; `nth` of [`Asked`] tells first tries from later ones.
     pub(crate) fn new<R: Into<Reply>>(decide: impl Fn(&Asked) -> R + Send + Sync + 'static) -> Self {
         let decide = Box::new(move |asked: &Asked| decide(asked).into());
-        Self { latency: Duration::ZERO, limit: None, log: true, decide }
+        Self { latency: Duration::ZERO, limit: None, goes_first: false, log: true, decide }
     }
 
     /// Answers everything with 200 and `{"key": ..}`.
@@ -138,7 +141,17 @@ impl Script {
 
     /// What exceeds so many in any half-open window of this length is answered with 429 at once. Refused ones count.
     pub(crate) fn limit(self, permits: usize, window: Duration) -> Self {
-        Self { limit: Some((permits, window)), ..self }
+        self.counting(Model::EveryArrival, permits, window)
+    }
+
+    /// What exceeds so many per window, as this model counts, is answered with 429 at once.
+    pub(crate) fn counting(self, model: Model, permits: usize, window: Duration) -> Self {
+        Self { limit: Some((model, permits, window)), ..self }
+    }
+
+    /// The server's thread goes before all others of the machine, if it may: its times are those of arriving.
+    pub(crate) fn goes_first(self) -> Self {
+        Self { goes_first: true, ..self }
     }
 
     /// Nothing is logged, only counted.

@@ -167,7 +167,7 @@ impl World {
         let keys: BTreeSet<_> = (0..most).map(|_| format!("key {}", self.random.below(self.nature.keys))).collect();
         let new = keys.difference(&self.keys).count() as u64;
         let jobs = keys.iter().zip(1..).map(|(key, line)| new_job(key, line)).collect();
-        let import = self.store.begin_import("-", self.now_us).await.expect("begin an import");
+        let import = self.store.begin_import("-", None, self.now_us).await.expect("begin an import");
         let chunk = Chunk { jobs, rejects: Vec::new() };
         let done = self.store.import(import, &chunk, self.now_us).await.expect("import");
         assert_eq!((done.added, done.rejected), (new, 0));

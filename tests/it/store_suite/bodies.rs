@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use haul::request::Request;
-use haul::store::{Chunk, NewJob, WriteBack};
+use haul::store::{Chunk, NewJob, OnConflict, WriteBack};
 use serde_json::{Map, Value, json};
 
 use super::Inspect;
@@ -82,6 +82,7 @@ pub(crate) async fn requests_come_back_as_they_were<T: Inspect>(mut at: Scene<T>
         key: format!("{line:02}"),
         line,
         request: request.clone(),
+        on_conflict: OnConflict::Update,
     });
     let chunk = Chunk { jobs: jobs.collect(), rejects: Vec::new() };
     assert_eq!(at.import_chunk(chunk.clone()).await.added, requests.len() as u64);

@@ -2,7 +2,7 @@
 
 use haul::clock::{BootTime, Micros, SECOND_US};
 use haul::limit::{Limit, Spend};
-use haul::store::{Beat, Further, Lease, NewRun, Recovered, Store, WallClock, Want, WriteBack};
+use haul::store::{Beat, Further, Lease, NewRun, Recovered, RunOutcome, Store, WallClock, Want, WriteBack};
 
 use super::scene::{Scene, limit, new_run};
 use super::{Inspect, Rows};
@@ -224,10 +224,14 @@ pub(crate) async fn a_wall_clock_that_was_set_moves_permits_and_pauses_along<T: 
     claim_until(&at, &[until_us, until_us + 1, until_us + 2]).await;
     let paused = both()[1].clone();
     at.store().pause_limit(&paused, until_us + 50 * SECOND_US).await.expect("pause");
+    let mut up_us = 9 * SECOND_US;
     for step_us in [3_600 * SECOND_US, -40 * SECOND_US] {
+        at.now_us += SECOND_US / 2;
+        at.store().end(at.run, RunOutcome::Interrupted, at.now_us).await.expect("end");
         let before = at.rows().await;
-        at.now_us += step_us; // and no time has passed
-        let found = restart(&mut at, &boot(9 * SECOND_US)).await;
+        at.now_us += step_us;
+        up_us += SECOND_US / 2; // half a second has passed, whatever the wall clock says
+        let found = restart(&mut at, &boot(up_us)).await;
         assert_eq!(found.wall_clock, WallClock::Set(step_us));
         let minute: u32 = found.spends.iter().filter(|spend| spend.limit == "600/m").map(|spend| spend.permits).sum();
         assert_eq!(minute, 3, "the window is as long as it was");
@@ -237,7 +241,7 @@ pub(crate) async fn a_wall_clock_that_was_set_moves_permits_and_pauses_along<T: 
         assert_eq!(rows.limits["20/s"].paused_until_us, 0);
     }
     at.now_us += 5_000;
-    assert_eq!(restart(&mut at, &boot(9 * SECOND_US)).await.wall_clock, WallClock::Same, "too little to be told");
+    assert_eq!(restart(&mut at, &boot(up_us)).await.wall_clock, WallClock::Same, "too little to be told");
     let second = BootTime { boot: "second".to_owned(), us: 7 * SECOND_US };
     assert_eq!(restart(&mut at, &second).await.wall_clock, WallClock::Rebooted(7 * SECOND_US));
     let found = at.start_with(&both()).await;

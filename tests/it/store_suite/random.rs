@@ -5,7 +5,7 @@ use haul::clock::SECOND_US;
 use haul::job::{Event, State, Wish};
 use haul::limit::Limit;
 use haul::store::memory::MemoryStore;
-use haul::store::{Beat, Chunk, Lease, RunOutcome, Store, WriteBack};
+use haul::store::{Beat, Chunk, Lease, OnConflict, RunOutcome, Store, WriteBack};
 
 use super::scene::{LIMIT, Scene, limit, new_job, request};
 use super::{Inspect, Rows};
@@ -19,7 +19,7 @@ const LIMITS: [(&str, i64); 3] = [(LIMIT, SECOND_US), ("600/m", 60 * SECOND_US),
 /// The verbs one can do, as data, so that two stores are given the same.
 #[derive(Debug, Clone)]
 enum Verb {
-    Import { keys: Vec<String>, elsewhere: bool },
+    Import { keys: Vec<String>, elsewhere: bool, on_conflict: OnConflict },
     Claim { slots: usize, requests: usize },
     Commit { run: i64, batch: Vec<WriteBack> },
     Release { run: i64, leases: Vec<(i64, u32)>, permits: usize },
@@ -64,7 +64,8 @@ fn choose(random: &mut Random, at: &Scene<MemoryStore>, held: &mut Vec<(i64, Lea
     match random.below(100) {
         0..15 => {
             let keys = (0..random.below(6)).map(|_| format!("job {}", random.below(60))).collect();
-            Verb::Import { keys, elsewhere: random.percent(20) }
+            let on_conflict = [OnConflict::Reject, OnConflict::Skip, OnConflict::Update][random.below(3)];
+            Verb::Import { keys, elsewhere: random.percent(20), on_conflict }
         }
         15..45 => Verb::Claim { slots: random.below(6), requests: random.below(6) },
         45..75 => {
@@ -139,9 +140,11 @@ fn write_back(random: &mut Random, at: &Scene<MemoryStore>, lease: &Lease) -> Wr
 /// Does a verb; what it answers, and the leases it handed out.
 async fn play<T: Inspect>(at: &mut Scene<T>, verb: &Verb) -> (String, Vec<Lease>) {
     let told = match verb.clone() {
-        Verb::Import { keys, elsewhere } => {
+        Verb::Import { keys, elsewhere, on_conflict } => {
             let mut jobs: Vec<_> = keys.iter().zip(1..).map(|(key, line)| new_job(key, line)).collect();
-            jobs.iter_mut().filter(|_| elsewhere).for_each(|job| job.request = request("elsewhere"));
+            jobs.iter_mut().for_each(|job| job.on_conflict = on_conflict);
+            // Every other one: a key that comes twice has then two requests.
+            jobs.iter_mut().step_by(2).filter(|_| elsewhere).for_each(|job| job.request = request("elsewhere"));
             format!("{:?}", at.import_chunk(Chunk { jobs, rejects: Vec::new() }).await)
         }
         Verb::Claim { slots, requests } => {
@@ -159,7 +162,7 @@ async fn play<T: Inspect>(at: &mut Scene<T>, verb: &Verb) -> (String, Vec<Lease>
             format!("{:?}", at.store().pause_limit(&paused, at.now_us + us).await)
         }
         Verb::Look { beat } => {
-            let beat = beat.then(|| Beat { at_us: at.now_us, boot: None });
+            let beat = beat.then_some(Beat { at_us: at.now_us, boot: None });
             format!("{:?}", at.store().look(at.run, beat.as_ref()).await)
         }
         Verb::Grant { wish, jobs } => format!("{:?}", at.store().grant(wish, &jobs, at.now_us).await),

@@ -14,7 +14,7 @@ use haul::request::Request;
 use haul::response::Response;
 use haul::settings::OnUncertain;
 use haul::store::{
-    Chunk, Committed, Imported, Lease, NewJob, NewRun, Output, Recovered, Reject, Store, Want, WriteBack,
+    Chunk, Committed, Imported, Lease, NewJob, NewRun, OnConflict, Output, Recovered, Reject, Store, Want, WriteBack,
 };
 use serde_json::{Map, Value};
 
@@ -62,7 +62,7 @@ impl<T: Inspect> Scene<T> {
     }
 
     pub(crate) async fn import_chunk(&self, chunk: Chunk) -> Imported {
-        let import = self.store().begin_import("rows.csv", self.now_us).await.expect("begin an import");
+        let import = self.store().begin_import("rows.csv", None, self.now_us).await.expect("begin an import");
         self.store().import(import, &chunk, self.now_us).await.expect("import")
     }
 
@@ -169,7 +169,7 @@ pub(crate) fn request(key: &str) -> Request {
 }
 
 pub(crate) fn new_job(key: &str, line: u64) -> NewJob {
-    NewJob { key: key.to_owned(), line, request: request(key) }
+    NewJob { key: key.to_owned(), line, request: request(key), on_conflict: OnConflict::Reject }
 }
 
 pub(crate) fn reject(line: u64, reason: &str) -> Reject {

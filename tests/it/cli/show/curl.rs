@@ -6,7 +6,7 @@ use bytes::Bytes;
 use haul::request::Request;
 use haul::settings::Durability;
 use haul::store::sqlite::SqliteStore;
-use haul::store::{Chunk, NewJob, Store};
+use haul::store::{Chunk, NewJob, OnConflict, Store};
 use serde_json::{Value, json};
 
 use crate::cli::folder::Folder;
@@ -112,8 +112,8 @@ fn import(folder: &Folder, request: Request) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let store = SqliteStore::open(&folder.path("haul.db"), Durability::Crash, true).await.expect("a database");
-        let import = store.begin_import("test", 1).await.expect("an import");
-        let job = NewJob { key: "k".to_owned(), line: 1, request };
+        let import = store.begin_import("test", None, 1).await.expect("an import");
+        let job = NewJob { key: "k".to_owned(), line: 1, request, on_conflict: OnConflict::Reject };
         store.import(import, &Chunk { jobs: vec![job], rejects: Vec::new() }, 1).await.expect("the job");
         store.close().await.expect("closed");
     });

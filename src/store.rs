@@ -19,8 +19,6 @@ use crate::settings::OnUncertain;
 
 pub use changes::{Change, Judge, OnConflict, Part, Parts, Rerender, Rerendered, Stored};
 
-mod wall_clock;
-
 pub mod memory;
 mod wall_clock;
 

@@ -15,7 +15,7 @@ fn bad_input_is_refused_with_what_to_write() {
         ),
         (
             &["--where", "stat = 1"],
-            "error: failed to read --where\n  because: no such column: stat: did you mean `state`?\n",
+            "error: --where cannot be used\n  because: no such column: stat: did you mean `state`?\n",
         ),
         (&["--where", ""], "error: the condition is empty; `true` takes every job\n"),
         (&["--where", "true) OR (1"], "error: the condition closes a parenthesis that it does not open\n"),

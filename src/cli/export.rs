@@ -80,6 +80,8 @@ enum Form {
     Batch,
 }
 
+const WHERE: &str = "--where cannot be used";
+
 fn run_number(text: &str) -> Result<i64, String> {
     let number = text.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| {
@@ -175,9 +177,7 @@ async fn open<'a>(args: &'a ExportArgs, form: Form, settings: Settings, db: &Pat
     };
     match &rows {
         // Wrong ones are refused before anything is made.
-        Rows::Table(selection) => {
-            drop(console.prepare(&selection.sql()?, &[]).await.context("--where cannot be used")?)
-        }
+        Rows::Table(selection) => drop(console.prepare(&selection.sql().context(WHERE)?, &[]).await.context(WHERE)?),
         Rows::Join(join) if !join.is_stream() => drop(join.open()?),
         Rows::Join(_) => {}
     }

@@ -102,8 +102,14 @@ pub(crate) fn failed(error: &anyhow::Error) -> ExitCode {
     let mut out = anstream::stderr();
     // Where stderr is closed there is nobody to tell.
     let _ = writeln!(out, "error: {}", lines(error));
+    let mut last = error.to_string();
     for cause in error.chain().skip(1) {
-        let _ = writeln!(out, "  because: {}", lines(cause));
+        // Some errors end with what their cause says.
+        let said = cause.to_string();
+        if !last.ends_with(&said) {
+            let _ = writeln!(out, "  because: {}", lines(&said));
+        }
+        last = said;
     }
     if let Some(hint) = exit::hint(error) {
         let _ = writeln!(out, "  {hint}");

@@ -440,7 +440,13 @@ fn unknown_column(place: &'static str, column: String, row: &Map<String, Value>)
     }
     let near = row.keys().map(|name| (distance(name, &column), name)).min();
     let near = near.filter(|(far, _)| *far <= 1 + column.len() / 4).map(|(_, name)| name.clone());
-    Refusal::UnknownColumn { place, near, columns: columns.join(", "), column }
+    let mut columns = columns.join(", ");
+    // A table that was cut at no place.
+    let delimiter = [';', '|', '\t'].into_iter().find(|&c| row.len() == 1 && columns.contains(c));
+    if let Some(delimiter) = delimiter {
+        columns += &format!(" (does --delimiter {:?} part them?)", delimiter.to_string());
+    }
+    Refusal::UnknownColumn { place, near, columns, column }
 }
 
 /// How many letters apart two names are; case, spaces and underscores count nothing.

@@ -18,7 +18,7 @@ const PAGE: usize = 1_000_000;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SearchFlags {
     /// Give the search up after so much work of the database; 0s = never
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = super::flags::time)]
     timeout: Duration,
     /// Only say what would be done
     #[arg(long)]

@@ -63,9 +63,20 @@ pub(crate) struct NothingThere(pub(crate) String);
 
 /// What to do next, where the error does not say it itself.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
-    let missing =
-        |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(StoreError::Missing { .. }));
-    error.chain().any(missing).then_some("begin with `haul run INPUT`, or name another one with --db")
+    error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(StoreError::Missing { .. }) => Some("begin with `haul run INPUT`, or name another one with --db"),
+        Some(StoreError::Foreign { .. }) => Some("it was not touched; name another one with --db"),
+        _ => cause.downcast_ref().filter(|said| is_damaged(said)).map(|_| DAMAGED),
+    })
+}
+
+const DAMAGED: &str = "the file is damaged or cut off: keep a copy of it and of its -wal file, then go back to a backup, or save what \
+                       can be read with `.recover` of the sqlite3 shell";
+
+fn is_damaged(error: &sqlx::Error) -> bool {
+    // The lowest byte is the kind, whatever more is known: SQLITE_CORRUPT.
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 11)
 }
 
 /// The exit that an error means.

@@ -55,7 +55,7 @@ pub(crate) struct ExportArgs {
     #[arg(long = "where", value_name = "SQL")]
     condition: Option<String>,
     /// Only jobs whose last attempt was in this run or a later one (a number of the table runs)
-    #[arg(long, value_name = "RUN", value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "RUN", value_parser = run_number)]
     since: Option<i64>,
     /// Stored response bodies too, each as a file of this folder
     #[arg(long, value_name = "DIR")]
@@ -78,6 +78,15 @@ enum Form {
     Jsonl,
     Csv,
     Batch,
+}
+
+const WHERE: &str = "--where cannot be used";
+
+fn run_number(text: &str) -> Result<i64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| {
+        "write the number of a run; `haul query 'SELECT id, started_at_us FROM runs'` lists them".to_owned()
+    })
 }
 
 fn form(text: &str) -> Result<Form, String> {
@@ -168,9 +177,7 @@ async fn open<'a>(args: &'a ExportArgs, form: Form, settings: Settings, db: &Pat
     };
     match &rows {
         // Wrong ones are refused before anything is made.
-        Rows::Table(selection) => {
-            drop(console.prepare(&selection.sql()?, &[]).await.context("failed to read --where")?)
-        }
+        Rows::Table(selection) => drop(console.prepare(&selection.sql().context(WHERE)?, &[]).await.context(WHERE)?),
         Rows::Join(join) if !join.is_stream() => drop(join.open()?),
         Rows::Join(_) => {}
     }

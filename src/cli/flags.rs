@@ -88,7 +88,7 @@ pub(crate) struct WorkFlags {
     #[arg(short, long, value_name = "N/TIME", env = "HAUL_RATE", value_delimiter = ',')]
     rate: Vec<Limit>,
     /// Spread between sending and arriving, J of the rate rule [default: 20ms]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     jitter: Option<Duration>,
     /// Jobs in flight at most: what a crash may cost [default: 64]
     #[arg(short, long, value_name = "N", env = "HAUL_CONCURRENCY", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -100,16 +100,16 @@ pub(crate) struct WorkFlags {
     #[arg(long, value_name = "PROCESSOR")]
     process: Option<String>,
     /// Deadline from sending to result; late results are kept, and counted
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     sla: Option<Duration>,
     /// From sending to the last byte of the body [default: 60s]
-    #[arg(long, value_name = "TIME", env = "HAUL_TIMEOUT", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", env = "HAUL_TIMEOUT", value_parser = time)]
     timeout: Option<Duration>,
     /// To an open connection [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     connect_timeout: Option<Duration>,
     /// How long a stop waits for what is in flight [default: timeout + process timeout + 1s]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     grace: Option<Duration>,
     /// Largest body, after decompression: 512KiB, 10MiB [default: 10MiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -206,7 +206,19 @@ fn unless_none(given: String) -> Option<String> {
 /// The text itself, or that of the file after `@`.
 fn text(given: String) -> anyhow::Result<String> {
     let Some(path) = given.strip_prefix('@') else { return Ok(given) };
-    std::fs::read_to_string(path).map_err(|e| UsageError(format!("failed to read the body from {path}: {e}")).into())
+    std::fs::read_to_string(path).map_err(|e| {
+        let why = match e.kind() {
+            std::io::ErrorKind::InvalidData => {
+                "it is no UTF-8; other bytes are given by row, as the body_base64 of a JSON line".to_owned()
+            }
+            _ => e.to_string(),
+        };
+        UsageError(format!("failed to read the body from {path}: {why}")).into()
+    })
+}
+
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| format!("`{text}` is no time; write 500ms, 30s or 1m30s"))
 }
 
 fn size(text: &str) -> Result<u64, String> {
@@ -224,10 +236,9 @@ fn size(text: &str) -> Result<u64, String> {
 
 fn backoff(text: &str) -> Result<Backoff, String> {
     let (base, ceiling) = text.split_once("..").ok_or("write the first and the longest wait: 250ms..60s")?;
-    let time = |text: &str| humantime::parse_duration(text).map_err(|e| format!("`{text}`: {e}"));
     let backoff = Backoff { base: time(base)?, ceiling: time(ceiling)? };
     if backoff.base > backoff.ceiling {
-        return Err("the first wait is longer than the longest".to_owned());
+        return Err("the first wait is longer than the longest; write 250ms..60s".to_owned());
     }
     Ok(backoff)
 }

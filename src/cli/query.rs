@@ -48,7 +48,7 @@ pub(crate) struct QueryArgs {
     #[command(flatten)]
     shape: ShapeArgs,
     /// Stop after so much work of the database; 0s = never
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = super::flags::time)]
     timeout: Duration,
 }
 

@@ -75,7 +75,7 @@ pub(crate) struct OnceFlags {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
     /// Stop after this long: 90s, 10m, 8h
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = super::flags::time)]
     lasts: Option<Duration>,
     /// Send at most so many requests, retries included, then stop
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -267,16 +267,22 @@ pub(crate) struct Watch {
 
 pub(crate) fn work(settings: &Settings) -> Result<Work, UsageError> {
     let work = match &settings.process {
-        Some(process) => Work::from_setting(process).map_err(|e| UsageError(format!("--process: {e}")))?,
+        Some(process) => Work::from_setting(process).map_err(|e| unusable("--process", &e))?,
         None => Work::none(),
     };
     match &settings.fail_if {
         Some(rule) => {
-            let rule = Rule::from_setting(rule).map_err(|e| UsageError(format!("--fail-if: {e}")))?;
+            let rule = Rule::from_setting(rule).map_err(|e| unusable("--fail-if", &e))?;
             Ok(work.unless(rule))
         }
         None => Ok(work),
     }
+}
+
+/// What is wrong with the flag, and why its file cannot be read.
+fn unusable(flag: &str, error: &dyn std::error::Error) -> UsageError {
+    let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
+    UsageError(format!("{flag}: {error}{why}"))
 }
 
 /// Drains, shows how it goes, and says how it ended.

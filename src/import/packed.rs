@@ -1,6 +1,6 @@
 //! Packed inputs: known by how they begin, and unpacked while they are read.
 
-use std::io;
+use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
 
@@ -15,8 +15,8 @@ const PASSED_OVER: &[u8] = b"\x2a\x4d\x18";
 /// The stream unpacked, with all its parts one after the other; or why it cannot be used.
 pub(super) fn unpacked(mut input: Peeked) -> io::Result<Result<Peeked, String>> {
     let input: Bytes = match look(&mut input)? {
-        head if head.starts_with(GZIP) => Box::new(MultiGzDecoder::new(input)),
-        head if is_zstd(head) => Box::new(zstd::Decoder::new(input)?),
+        head if head.starts_with(GZIP) => Box::new(Unpacking(MultiGzDecoder::new(input))),
+        head if is_zstd(head) => Box::new(Unpacking(zstd::Decoder::new(input)?)),
         head if head.starts_with(ZIP) => return Ok(Err(no_archive())),
         _ => return Ok(Ok(input)),
     };
@@ -27,6 +27,18 @@ pub(super) fn unpacked(mut input: Peeked) -> io::Result<Result<Peeked, String>> 
         }
         head if head.starts_with(ZIP) => Ok(Err(no_archive())),
         _ => Ok(Ok(input)),
+    }
+}
+
+/// Says of an error that it was met in unpacking: what the decoders say is about their format alone.
+struct Unpacking<D>(D);
+
+impl<D: Read> Read for Unpacking<D> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.0.read(out).map_err(|error| match error.kind() {
+            io::ErrorKind::Interrupted => error,
+            kind => io::Error::new(kind, format!("it cannot be unpacked; is it whole and undamaged? ({error})")),
+        })
     }
 }
 

@@ -152,8 +152,10 @@ impl Records {
             return Some("the row opens a quote that is not closed before the end of the input".to_owned());
         }
         match (std::str::from_utf8(bytes), self.encoding) {
-            (Ok(_), _) => {
-                bytes.iter().position(|&byte| byte == 0).map(|at| format!("byte {} of the row is NUL", at + 1))
+            (Ok(_), encoding) => {
+                let hint =
+                    if encoding.is_none() { "; if the input is UTF-16, --encoding utf-16le says so" } else { "" };
+                bytes.iter().position(|&byte| byte == 0).map(|at| format!("byte {} of the row is NUL{hint}", at + 1))
             }
             (Err(_), Some(encoding)) => Some(format!("the row holds what is no {encoding}; is it another --encoding?")),
             (Err(error), None) => {

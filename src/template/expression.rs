@@ -81,6 +81,10 @@ impl Expression {
         let root = Value::from_object(Rehearsal { globals });
         match environment.get_template(NAME)?.render(root) {
             Err(error) if matches!(error.kind(), ErrorKind::UnknownFilter | ErrorKind::UnknownTest) => Err(error),
+            Err(error) if error.kind() == ErrorKind::MissingArgument => Err(Error::new(
+                ErrorKind::MissingArgument,
+                "it calls a function or filter that needs one, as env('NAME') does",
+            )),
             Err(error) if error.detail().is_some_and(|detail| detail.contains("not callable")) => {
                 Err(Error::new(ErrorKind::UnknownFunction, "it calls a function that is none"))
             }

@@ -141,7 +141,9 @@ fn body(row: &Map<String, Value>, raw: &Raw) -> Result<(Option<Bytes>, bool), Re
     }
     if let Some(packed) = text(packed, "body_base64", "base64")? {
         let bytes = BASE64.decode(packed).map_err(|error| {
-            member("body_base64", format!("is no base64: {}", error.to_string().to_lowercase().trim_end_matches('.')))
+            let said = error.to_string().to_lowercase();
+            let said = said.trim_end_matches('.');
+            member("body_base64", format!("is no base64: {said}; it is written in A-Z, a-z, 0-9, + and /"))
         })?;
         return Ok((Some(bytes.into()), false));
     }

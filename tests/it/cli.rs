@@ -1,5 +1,6 @@
 //! What a person sees and a script relies on: the real program, its words, its streams and its exit codes.
 
+mod bad;
 mod changes;
 mod export;
 mod folder;

@@ -63,7 +63,10 @@ fn a_bad_row_is_refused_and_the_next_one_read() {
         (&b"a,b\n1\n1,2\n"[..], vec![refused(2, &ragged(1)), good(3)]),
         (b"a,b\n1,2,3\n1,2\n", vec![refused(2, &ragged(3)), good(3)]),
         (b"a,b\n1,\xff\n1,2\n", vec![refused(2, BAD_BYTE), good(3)]),
-        (b"a,b\n1,\x002\n1,2\n", vec![refused(2, "byte 3 of the row is NUL"), good(3)]),
+        (
+            b"a,b\n1,\x002\n1,2\n",
+            vec![refused(2, "byte 3 of the row is NUL; if the input is UTF-16, --encoding utf-16le says so"), good(3)],
+        ),
         (b"a,b\n1,2\n1,\"2\n3,4\n", vec![good(2), refused(3, unclosed)]),
     ] {
         assert_eq!(csv(bytes), expected, "{:?}", String::from_utf8_lossy(bytes));

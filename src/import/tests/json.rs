@@ -212,7 +212,8 @@ fn a_part_of_the_wrong_kind_says_what_it_should_be() {
         ),
         (
             r#""url":"https://x/","body_base64":"a b""#,
-            "the member \"body_base64\" is no base64: invalid symbol 32, offset 1",
+            "the member \"body_base64\" is no base64: invalid symbol 32, offset 1; it is written in A-Z, a-z, 0-9, + \
+             and /",
         ),
         (r#""url":"https://x/","body_base64":{}"#, "the member \"body_base64\" is an object; base64 is a text"),
     ] {

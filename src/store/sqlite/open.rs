@@ -34,7 +34,7 @@ pub(super) async fn writer(path: &Path, durability: Durability, create: bool) ->
         Found::Absent | Found::Empty if !create => {
             return Err(StoreError::Missing { path: path.display().to_string() });
         }
-        Found::Absent => create_file(path).map_err(|e| failed("create the database", path, e))?,
+        Found::Absent => create_file(path).map_err(|e| not_created(path, e))?,
         Found::Empty | Found::Ours { .. } => {}
     }
     let mut connection = connect(path, durability).await.map_err(|e| refused(path, e))?;
@@ -103,6 +103,14 @@ fn create_file(path: &Path) -> std::io::Result<()> {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         // Closing this handle drops no lock of SQLite's: nothing in this process has opened the file yet.
         done => done.map(drop),
+    }
+}
+
+fn not_created(path: &Path, error: std::io::Error) -> StoreError {
+    let doing = "create the database";
+    match error.kind() {
+        std::io::ErrorKind::NotFound => failed(doing, path, "there is no such folder; make it first"),
+        _ => failed(doing, path, error),
     }
 }
 

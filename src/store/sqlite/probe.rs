@@ -6,7 +6,6 @@ use std::time::Duration;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Row, SqliteConnection};
 
-use super::failed;
 pub use super::open::SCHEMA_VERSION;
 use crate::store::StoreError;
 
@@ -110,7 +109,7 @@ pub(super) fn check(path: &Path, header: Result<Header, sqlx::Error>) -> Result<
         Err(e) if primary_code(&e) == Some(libsqlite3_sys::SQLITE_NOTADB) => {
             Err(StoreError::Foreign { path, reason: "it is no SQLite database".to_owned() })
         }
-        Err(e) => Err(failed("read the database")(e)),
+        Err(e) => Err(StoreError::Database { doing: format!("read the database {path}"), source: e.into() }),
         Ok((APPLICATION_ID, found, _)) if found > SCHEMA_VERSION => {
             Err(StoreError::Newer { path, found, known: SCHEMA_VERSION })
         }

@@ -96,12 +96,17 @@ impl Call {
 
     /// Makes the call, which ends with this exit code.
     #[track_caller]
-    pub(super) fn exits(mut self, code: i32) -> Said {
+    pub(super) fn exits(self, code: i32) -> Said {
+        let (ended, said) = self.ends();
+        assert_eq!(ended, Some(code), "{said:?}");
+        said
+    }
+
+    /// Makes the call, however it ends.
+    pub(super) fn ends(mut self) -> (Option<i32>, Said) {
         let output = self.0.output().expect("a process");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let said = Said { out: text(&output.stdout), err: text(&output.stderr) };
-        assert_eq!(output.status.code(), Some(code), "{said:?}");
-        said
+        (output.status.code(), Said { out: text(&output.stdout), err: text(&output.stderr) })
     }
 }
 
@@ -148,7 +153,8 @@ impl Said {
     }
 }
 
-fn fits(expected: &str, text: &str) -> bool {
+/// Whether this is the text; `[..]` stands for anything within a line, a line `...` for any lines.
+pub(super) fn fits(expected: &str, text: &str) -> bool {
     let (expected, text): (Vec<_>, Vec<_>) = (expected.lines().collect(), text.lines().collect());
     lines_fit(&expected, &text)
 }

@@ -259,7 +259,7 @@ fn a_database_that_is_missing_foreign_or_newer_is_left_alone() {
     assert!(folder.names().is_empty(), "{:?}", folder.names());
     folder.write("haul.db", &"hello, world\n".repeat(999));
     for call in calls {
-        folder.haul(call).exits(1).err_is("error: haul.db is not a haul database: it is no SQLite database\n");
+        folder.haul(call).exits(1).err_is("error: haul.db is not a haul database: it is no SQLite database\n  it was not touched; name another one with --db\n");
     }
     assert_eq!(folder.names(), ["haul.db"]);
     std::fs::remove_file(folder.path("haul.db")).expect("gone");

@@ -15,13 +15,19 @@ fn bad_input_is_refused_with_what_to_write() {
         ),
         (
             &["--where", "stat = 1"],
-            "error: failed to read --where\n  because: no such column: stat: did you mean `state`?\n",
+            "error: --where cannot be used\n  because: no such column: stat: did you mean `state`?\n",
         ),
-        (&["--where", ""], "error: the condition is empty; `true` takes every job\n"),
-        (&["--where", "true) OR (1"], "error: the condition closes a parenthesis that it does not open\n"),
+        (
+            &["--where", ""],
+            "error: --where cannot be used\n  because: the condition is empty; `true` takes every job\n",
+        ),
+        (
+            &["--where", "true) OR (1"],
+            "error: --where cannot be used\n  because: the condition closes a parenthesis that it does not open\n",
+        ),
         (
             &["--since", "yesterday"],
-            "error: invalid value 'yesterday' for '--since <RUN>': invalid digit[..]\n\nFor more information[..]\n",
+            "error: invalid value 'yesterday' for '--since <RUN>': write the number of a run; [..]\n\nFor more information[..]\n",
         ),
         (&["--since", "3"], "error: there is no run 3; nothing has run yet ([..])\n"),
         (&["-o", "none/x.csv"], "error: failed to write to none/x.csv: there is no such folder; make it first\n"),

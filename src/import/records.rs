@@ -185,9 +185,10 @@ impl Records {
     }
 }
 
-/// The row as it is kept with the reason for its rejection: cut to 1,000 characters.
+/// The row as it is kept with the reason for its rejection: cut to 1,000 characters, and without the passwords of URLs.
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(4_000)]);
+    let text = crate::template::address::masked_in_text(&text);
     // A NUL would end the text for some who read it.
     crate::template::cut(&text, 1_000).replace('\0', "\u{fffd}")
 }

@@ -93,6 +93,25 @@ fn may_stand(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
 }
 
+/// A text as it may be kept: without the passwords of the URLs in it.
+pub(crate) fn masked_in_text(text: &str) -> std::borrow::Cow<'_, str> {
+    let mut kept = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        let end = after.find(|c: char| "/?#\"'<>\\".contains(c) || c.is_whitespace()).unwrap_or(after.len());
+        kept += before;
+        rest = match after[..end].rfind('@') {
+            Some(user) => {
+                kept += "***";
+                &after[user..]
+            }
+            None => after,
+        };
+    }
+    if kept.is_empty() { text.into() } else { (kept + rest).into() }
+}
+
 /// A URL as it may be shown: without the password that some put into it.
 pub(crate) fn masked(url: &str) -> String {
     let authority = url.find("://").map_or(0, |at| at + 3);
@@ -100,5 +119,23 @@ pub(crate) fn masked(url: &str) -> String {
     match url[authority..end].rfind('@') {
         Some(at) => format!("{}***{}", &url[..authority], &url[authority + at..]),
         None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_passwords_of_all_urls_in_a_text_are_taken_out_of_it() {
+        for (text, kept) in [
+            ("1,http://bob:s3cr3t@h/a?b=c@d,x", "1,http://***@h/a?b=c@d,x"),
+            (r#"{"url":"https://a:b@h","to":"ftp://u@i/"}"#, r#"{"url":"https://***@h","to":"ftp://***@i/"}"#),
+            ("http://p@ss:w@rd@h", "http://***@h"),
+            ("mail me@x, see http://h/@me", "mail me@x, see http://h/@me"),
+            ("://", "://"),
+        ] {
+            assert_eq!(masked_in_text(text), kept);
+        }
     }
 }

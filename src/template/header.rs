@@ -13,14 +13,26 @@ pub(super) fn compile(line: &str, secrets: &mut Vec<SecretName>) -> Result<(Stri
         return Err(wrong("-H", line, "it has no colon; a header is written 'Name: value'"));
     };
     let (name, value) = (name.trim(), value.trim());
-    if HeaderName::from_bytes(name.as_bytes()).is_err() {
-        return Err(wrong("-H", line, &format!("{name:?} is not the name of a header")));
-    }
+    check_name(name).map_err(|why| wrong("-H", line, &format!("{name:?} {why}")))?;
     let part = Part::compile("-H", value, Place::Text, secrets)?;
     if let Expression::Constant(value) = &part.expression {
         check_value(value).map_err(|why| wrong("-H", line, &format!("its value {why}")))?;
     }
     Ok((name.to_owned(), part))
+}
+
+/// Checks the name of a header that a request may have of its own.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
+    /// What says where a message ends, and what the connection is for: a wrong one would change the next request.
+    const OURS: [&str; 5] = ["connection", "content-length", "te", "transfer-encoding", "upgrade"];
+    match HeaderName::from_bytes(name.as_bytes()) {
+        Err(_) => Err("is not the name of a header"),
+        Ok(name) if OURS.contains(&name.as_str()) => Err("is made by haul itself, from the body and the connection"),
+        Ok(_) => Ok(()),
+    }
 }
 
 /// A method as it is sent: upper case.

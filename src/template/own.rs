@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use http::HeaderName;
 use serde_json::{Map, Value};
 
 use super::{Refusal, has_marker, header};
@@ -102,9 +101,7 @@ fn headers(given: &Value) -> Result<Map<String, Value>, Refusal> {
     let mut headers = Map::new();
     for (name, value) in given {
         let wrong = |why: String| Refusal::Header { name: format!("{name:?}"), why };
-        if HeaderName::from_bytes(name.as_bytes()).is_err() {
-            return Err(wrong("has no name that can be sent".to_owned()));
-        }
+        header::check_name(name).map_err(|why| wrong(why.to_owned()))?;
         let values = match value {
             Value::Array(values) => values.as_slice(),
             one => std::slice::from_ref(one),

@@ -188,7 +188,7 @@ fn a_part_of_the_wrong_kind_says_what_it_should_be() {
             r#""url":"https://x/","headers":["A: b"]"#,
             "the member \"headers\" is an array; headers are an object: {\"Accept\": \"text/csv\"}",
         ),
-        (r#""url":"https://x/","headers":{"A b":"c"}"#, "the header \"A b\" has no name that can be sent"),
+        (r#""url":"https://x/","headers":{"A b":"c"}"#, "the header \"A b\" is not the name of a header"),
         (
             r#""url":"https://x/","headers":{"A":1}"#,
             "the header \"A\" is a number; a header is a text, or an array of texts",

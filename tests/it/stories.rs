@@ -1,9 +1,9 @@
 //! Stories: from a raw file, or a program's own rows, to the answer, by way of an interruption, a partial failure and a change
 //! of mind. Each is told with the real program on a real database, against the server that logs what arrives.
 
-//mod batch;
+mod batch;
 mod enrichment;
-//mod program;
+mod program;
 
 use crate::resume::bench::Bench;
 

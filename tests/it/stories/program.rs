@@ -24,7 +24,7 @@ struct Filled {
     of: String,
 }
 
-/// Never found until it is mended; odd shapes; everything else as asked.
+/// Numbers that end in 13 are gone until it is mended, the shape of those in 31 is odd.
 fn server(gate: &Gate, mended: &Arc<AtomicBool>) -> Server {
     let (gate, mended) = (gate.clone(), mended.clone());
     Server::start(Script::new(move |asked: &Asked| {
@@ -87,6 +87,7 @@ async fn wait(what: &'static str, server: &Arc<Server>, condition: fn(&Server) -
     tokio::task::spawn_blocking(move || until(what, || condition(&server))).await.expect(what);
 }
 
+// Seen failing with a cursor that skips the rest of a commit, and with one that goes by the number of the job within any time.
 #[tokio::test]
 async fn a_program_fills_in_what_it_finds_and_reads_every_result_once() {
     let (gate, mended) = (Gate::closed(), Arc::new(AtomicBool::new(false)));
@@ -136,7 +137,7 @@ async fn a_program_fills_in_what_it_finds_and_reads_every_result_once() {
     // It goes on reading where it was, and has each result once.
     seen.extend(read(&second, cursor).await.0);
     let numbers: BTreeSet<_> = seen.iter().map(|(n, _)| *n).collect();
-    assert_eq!((seen.len(), numbers), (1_600, (0..1_600).collect()));
+    assert_eq!((seen.len(), numbers.len()), (1_600, 1_600), "each once");
     for (n, filled) in &seen {
         let of = if n % 100 == 31 {
             "odd"
@@ -147,5 +148,5 @@ async fn a_program_fills_in_what_it_finds_and_reads_every_result_once() {
         };
         assert_eq!((filled.n, filled.of.as_str()), (*n, of));
     }
-    assert_eq!(read(&second, Cursor::default()).await.0, seen, "read again, it is the same");
+    assert!(read(&second, Cursor::default()).await.0 == seen, "read again, it is the same");
 }

@@ -12,4 +12,5 @@ mod server;
 mod simulation;
 mod statements;
 mod store_suite;
+mod stories;
 mod tidy;

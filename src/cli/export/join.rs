@@ -12,7 +12,7 @@ use haul::secret::shown;
 use haul::settings::{RequestTemplate, Settings};
 use haul::status::StatusSet;
 use haul::store::NewJob;
-use haul::store::sqlite::answers::Answer;
+use haul::store::sqlite::answers::{Answer, Place};
 use haul::store::sqlite::console::Console;
 use haul::template::Template;
 use serde_json::value::to_raw_value;
@@ -33,6 +33,8 @@ pub(super) struct Join<'a> {
     path: &'a Path,
     flags: &'a ReadFlags,
     template: Arc<Template>,
+    /// The imports that it stands for.
+    imports: BTreeSet<i64>,
 }
 
 /// What became of the rows.
@@ -63,8 +65,9 @@ impl<'a> Join<'a> {
             settings.template = template;
         }
         request.apply(&mut settings)?;
+        let imports = console.made_by(&serde_json::to_string(&settings.template)?).await?;
         let template = Arc::new(Template::compile(&settings.template)?);
-        Ok(Self { path, flags, template })
+        Ok(Self { path, flags, template, imports })
     }
 
     /// Whether it can be read but once.
@@ -95,20 +98,21 @@ impl<'a> Join<'a> {
             }
             let wanted: Vec<_> = batch.iter().filter_map(job).map(|job| job.key.as_str()).collect();
             let places = console.places(&wanted).await?;
-            let places: HashMap<&str, (i64, usize)> =
-                places.iter().map(|place| (place.key.as_str(), (place.id, place.bytes))).collect();
+            let places: HashMap<&str, &Place> = places.iter().map(|place| (place.key.as_str(), place)).collect();
             let place = |keyed: &Keyed| job(keyed).and_then(|job| places.get(job.key.as_str()).copied());
             let mut rest = &batch[..];
             while !rest.is_empty() {
                 let (now, later) = rest.split_at(fitting(rest, &place));
                 rest = later;
-                let ids: BTreeSet<i64> = now.iter().filter_map(|keyed| Some(place(keyed)?.0)).collect();
+                let ids: BTreeSet<i64> = now.iter().filter_map(|keyed| Some(place(keyed)?.id)).collect();
                 let ids: Vec<_> = ids.into_iter().collect();
                 let answers = console.answers(&ids, with_response, retry_on).await?;
                 let answers: HashMap<_, _> = answers.iter().map(|found| (found.0.line.id, found)).collect();
                 for keyed in now {
-                    let found = place(keyed).and_then(|(id, _)| answers.get(&Some(id)).copied());
-                    take(&told.row(keyed, found)?)?;
+                    let place = place(keyed);
+                    let found = place.and_then(|place| answers.get(&Some(place.id)).copied());
+                    let stays = place.is_some_and(|place| self.imports.contains(&place.import));
+                    take(&told.row(keyed, found, stays)?)?;
                 }
             }
         }
@@ -139,17 +143,18 @@ fn batch(keys: &mut Keys) -> io::Result<Vec<Keyed>> {
 }
 
 /// So many rows have answers that may be in memory together; at least one.
-fn fitting(rows: &[Keyed], place: &impl Fn(&Keyed) -> Option<(i64, usize)>) -> usize {
+fn fitting<'a>(rows: &[Keyed], place: &impl Fn(&Keyed) -> Option<&'a Place>) -> usize {
     let mut bytes = 0_usize;
     let fit = rows.iter().take_while(|keyed| {
-        bytes = bytes.saturating_add(place(keyed).map_or(0, |(_, bytes)| bytes));
+        bytes = bytes.saturating_add(place(keyed).map_or(0, |place| place.bytes));
         bytes <= ANSWERS
     });
     fit.count().max(1)
 }
 
 impl Joined {
-    fn row(&mut self, keyed: &Keyed, found: Option<&(Answer, Option<Vec<u8>>)>) -> io::Result<Answer> {
+    /// `stays`: where the request of the job is another but its row is this one, it was sent before a rerender and stays.
+    fn row(&mut self, keyed: &Keyed, found: Option<&(Answer, Option<Vec<u8>>)>, stays: bool) -> io::Result<Answer> {
         let row = keyed.row.as_ref().map(to_raw_value).transpose()?;
         let job = match &keyed.job {
             Ok(job) => job,
@@ -162,7 +167,9 @@ impl Joined {
                 Ok(Answer { line: nothing, response: None })
             }
             // The import refused it too: this answer is to another question.
-            Some((answer, body)) if !is_same(job, &answer.line, body.as_deref()) => {
+            Some((answer, body))
+                if !(is_same(job, &answer.line, body.as_deref()) || stays && is_row(keyed, &answer.line)) =>
+            {
                 let id = answer.line.id.unwrap_or_default();
                 let why = format!("the key {:?} is that of job {id}, whose request is another", job.key);
                 Ok(self.rejected(nothing, job.line, &why))
@@ -184,6 +191,11 @@ impl Joined {
         line.error = Some(LineError { error_type, message: format!("line {at}: {why}"), retryable: false });
         Answer { line, response: None }
     }
+}
+
+fn is_row(keyed: &Keyed, line: &ResultLine) -> bool {
+    let stored = line.row.as_ref().and_then(|row| serde_json::from_str(row.get()).ok());
+    stored.is_some() && stored == keyed.row
 }
 
 fn is_same(job: &NewJob, line: &ResultLine, body: Option<&[u8]>) -> bool {

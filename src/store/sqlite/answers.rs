@@ -1,5 +1,6 @@
 //! Jobs with their answers, as they leave the database: over `job_view`, in one statement of constant memory.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ pub struct Place {
     pub key: String,
     /// Its number.
     pub id: i64,
+    /// The import that made it.
+    pub import: i64,
     /// About how many bytes it takes to read it.
     pub bytes: usize,
 }
@@ -75,9 +78,10 @@ impl Console {
         let keys = array(&keys);
         self.look_up(include_str!("answers/places.sql"), &keys, |row| {
             let mut columns = Columns(row.iter());
-            let (key, id, bytes) = (columns.text(), columns.integer(), columns.integer().unwrap_or(0));
+            let (key, id) = (columns.text(), columns.integer());
+            let (import, bytes) = (columns.integer().unwrap_or(0), columns.integer().unwrap_or(0));
             let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-            places.extend(key.zip(id).map(|(key, id)| Place { key, id, bytes }));
+            places.extend(key.zip(id).map(|(key, id)| Place { key, id, import, bytes }));
         })
         .await?;
         Ok(places)
@@ -136,6 +140,17 @@ impl Console {
         let mut template = None;
         self.look_up(include_str!("answers/template.sql"), source, |row| template = Columns(row.iter()).text()).await?;
         Ok(template)
+    }
+
+    /// The imports whose rows become requests by these flags.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub async fn made_by(&mut self, template: &str) -> Result<BTreeSet<i64>, QueryError> {
+        let mut imports = BTreeSet::new();
+        let sql = include_str!("answers/made_by.sql");
+        self.look_up(sql, template, |row| imports.extend(Columns(row.iter()).integer())).await?;
+        Ok(imports)
     }
 
     async fn look_up(&mut self, sql: &str, value: &str, mut each: impl FnMut(&[Value])) -> Result<(), QueryError> {

@@ -35,20 +35,20 @@ impl Bench {
     }
 
     /// A database with so many jobs for this server; their keys are `0000`, `0001`, ..
-    pub(super) fn with_jobs(server: &Server, jobs: usize) -> Self {
+    pub(crate) fn with_jobs(server: &Server, jobs: usize) -> Self {
         let keys: Vec<_> = (0..jobs).map(|n| format!("{n:04}")).collect();
         Self::with_keys(server, &keys)
     }
 
     /// A database with a job for each of these keys.
-    pub(super) fn with_keys<K: AsRef<str>>(server: &Server, keys: &[K]) -> Self {
+    pub(crate) fn with_keys<K: AsRef<str>>(server: &Server, keys: &[K]) -> Self {
         let bench = Self::empty();
         bench.import(server, keys);
         bench
     }
 
     /// Adds a job for each of these keys, as another process would.
-    pub(super) fn import<K: AsRef<str>>(&self, server: &Server, keys: &[K]) {
+    pub(crate) fn import<K: AsRef<str>>(&self, server: &Server, keys: &[K]) {
         self.import_at(&server.url(), keys);
     }
 
@@ -69,17 +69,17 @@ impl Bench {
     }
 
     /// Where the database is, or would be.
-    pub(super) fn db(&self) -> PathBuf {
+    pub(crate) fn db(&self) -> PathBuf {
         self.folder.path().join("jobs.db")
     }
 
     /// Whether there is a file of this name in the folder.
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.folder.path().join(name).exists()
     }
 
     /// The last to have it open has closed it. To be asked before anything is read: a reader makes these files anew.
-    pub(super) fn closed(&self) -> bool {
+    pub(crate) fn closed(&self) -> bool {
         !self.has("jobs.db-wal") && !self.has("jobs.db-shm")
     }
 
@@ -91,7 +91,7 @@ impl Bench {
     }
 
     /// Starts a program in the folder; what it says goes into files there.
-    pub(super) fn spawn(&self, mut command: Command) -> Running {
+    pub(crate) fn spawn(&self, mut command: Command) -> Running {
         let nth = self.begun.replace(self.begun.get() + 1);
         let said = |stream| self.folder.path().join(format!("{nth}.{stream}"));
         let (stdout, stderr) = (said("stdout"), said("stderr"));
@@ -111,7 +111,7 @@ impl Bench {
     }
 
     /// Runs the program to its end.
-    pub(super) fn run(&self, args: &[&str]) -> Ended {
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
         self.start(args).wait()
     }
 
@@ -130,14 +130,14 @@ impl Bench {
     }
 
     /// One number of the database.
-    pub(super) fn number(&self, sql: &'static str) -> i64 {
+    pub(crate) fn number(&self, sql: &'static str) -> i64 {
         let rows: Vec<(i64,)> = self.rows(sql);
         let [(number,)] = rows[..] else { panic!("not one row: {rows:?}") };
         number
     }
 
     /// The checker's numbers: jobs lost of so many, double results, requests that nothing asked for.
-    pub(super) fn check(&self, jobs: usize, arrivals: &[Arrival]) -> Checked {
+    pub(crate) fn check(&self, jobs: usize, arrivals: &[Arrival]) -> Checked {
         done(async {
             let mut finished = Finished::open(&self.db()).await;
             Checked {
@@ -150,7 +150,7 @@ impl Bench {
     }
 
     /// Every job is done, once, and nothing was sent without need.
-    pub(super) fn check_clean(&self, jobs: usize, server: &Server) {
+    pub(crate) fn check_clean(&self, jobs: usize, server: &Server) {
         let clean = Checked { lost: 0, dup: 0, leased: 0, resent: 0 };
         assert_eq!(self.check(jobs, &server.arrivals()), clean);
     }
@@ -158,15 +158,15 @@ impl Bench {
 
 /// What the checker found.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Checked {
-    pub(super) lost: u64,
-    pub(super) dup: u64,
-    pub(super) leased: u64,
-    pub(super) resent: u64,
+pub(crate) struct Checked {
+    pub(crate) lost: u64,
+    pub(crate) dup: u64,
+    pub(crate) leased: u64,
+    pub(crate) resent: u64,
 }
 
 /// Names the database to a child that is this test binary again.
-pub(super) const CHILD: &str = "HAUL_TEST_CHILD";
+pub(crate) const CHILD: &str = "HAUL_TEST_CHILD";
 
 /// The program, running. Killed where a test forgets it.
 pub(crate) struct Running {
@@ -183,7 +183,7 @@ impl Running {
     }
 
     /// Sends a signal: `INT`, `TERM`, `HUP`.
-    pub(super) fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.expect("the program `kill`").success(), "the process is gone");
     }
@@ -199,17 +199,17 @@ impl Running {
     }
 
     /// What it has said on stderr so far.
-    pub(super) fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         text(&self.stderr)
     }
 
     /// Waits until it has said this.
-    pub(super) fn says(&self, words: &str) {
+    pub(crate) fn says(&self, words: &str) {
         until(&format!("it says `{words}`"), || self.said().contains(words));
     }
 
     /// Waits for its end.
-    pub(super) fn wait(mut self) -> Ended {
+    pub(crate) fn wait(mut self) -> Ended {
         let mut status = None;
         until("the process ends", || {
             status = self.child.try_wait().expect("a child");
@@ -230,16 +230,16 @@ impl Drop for Running {
 
 /// The program, ended.
 #[derive(Debug)]
-pub(super) struct Ended {
-    pub(super) status: ExitStatus,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ended {
     /// It ended with this exit code.
     #[track_caller]
-    pub(super) fn exits(self, code: i32) -> Self {
+    pub(crate) fn exits(self, code: i32) -> Self {
         assert_eq!(self.status.code(), Some(code), "{}\n{}", self.stdout, self.stderr);
         self
     }
@@ -266,7 +266,7 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// The wall clock in microseconds at a time of the server's log.
-pub(super) fn wall_us(server: &Server, at_ns: u64) -> Micros {
+pub(crate) fn wall_us(server: &Server, at_ns: u64) -> Micros {
     let (now_us, now_ns) = (Clock::start().now_us(), server.now_ns());
     now_us - (now_ns - at_ns) as Micros / 1_000
 }
@@ -278,6 +278,6 @@ pub(crate) fn card(text: &str) {
 }
 
 /// A number from the environment, or what is usual.
-pub(super) fn setting(name: &str, usual: u64) -> u64 {
+pub(crate) fn setting(name: &str, usual: u64) -> u64 {
     std::env::var(name).map_or(usual, |text| text.parse().expect("a number"))
 }

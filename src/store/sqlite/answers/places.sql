@@ -2,6 +2,7 @@
 SELECT
     key,
     id,
+    import_id,
     coalesce(octet_length(row), 0) + coalesce(octet_length(result), 0) + coalesce(octet_length(body), 0)
         + coalesce(octet_length(request_body), 0)
 FROM job_view

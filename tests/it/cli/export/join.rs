@@ -1,6 +1,6 @@
 //! The rows of an input with their answers.
 
-use super::{done, server};
+use super::{URL_END, done, server};
 use crate::cli::folder::Folder;
 use crate::server::{Answer, Asked, Script, Server};
 
@@ -49,6 +49,20 @@ fn a_known_key_with_another_request_has_no_answer() {
     let folder = done(&server(), &[1]);
     let said = folder.haul(&["export", "--join", "n.csv", "--url", "http://127.0.0.1:9/other/{{ id }}"]).exits(65);
     said.err_has("line 2: the key \"1\" is that of job 1, whose request is another").out_has(r#""state":"rejected""#);
+}
+
+// Seen failing with `stays` always false, and always true.
+#[test]
+fn flags_that_changed_leave_an_answer_to_its_row_where_jobs_were_made_anew_and_not_where_rows_were_added() {
+    let server = server();
+    for (how, code, state) in [("rerender", 0, "succeeded"), ("add", 65, "rejected")] {
+        let folder = done(&server, &[1]);
+        let url = format!("{}/v2{URL_END}", server.url());
+        folder.haul(&["run", "n.csv", "--url", &url, "--on-change", how]).exits(code);
+        folder.haul(&["export", "--join", "n.csv"]).exits(code).out_has(&format!(r#""state":"{state}""#));
+        folder.write("n.csv", "id,note\n1,another row\n");
+        folder.haul(&["export", "--join", "n.csv"]).exits(65).out_has(r#""state":"rejected""#);
+    }
 }
 
 // Seen failing with equal rows merged whatever the flags say.

@@ -60,6 +60,13 @@ impl RunLock {
     }
 }
 
+/// Name of this machine, for people; "unknown" where it has none.
+#[must_use]
+pub fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    name.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
 /// Beside the file itself, not beside a link to it: SQLite follows links too.
 fn lock_path(db: &Path) -> PathBuf {
     let mut path = db.canonicalize().unwrap_or_else(|_| db.to_owned()).into_os_string();

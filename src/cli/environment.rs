@@ -13,10 +13,3 @@ pub(crate) fn load() {
         let _ = writeln!(anstream::stderr(), "warning: ./.env is not read to its end: a line in it is no NAME=VALUE");
     }
 }
-
-/// Name of this machine, for people; "unknown" where it has none.
-pub(crate) fn host() -> String {
-    let name =
-        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME").map_err(|_| ()));
-    name.map_or_else(|()| "unknown".to_owned(), |name| name.trim().to_owned())
-}

@@ -25,7 +25,7 @@ use super::import::{InputFlags, import, open};
 use super::progress::{Progress, Style};
 use super::secrets::{self, Given};
 use super::signals::{self, Seen};
-use super::{change, environment, summary};
+use super::{change, summary};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -219,7 +219,7 @@ pub(crate) async fn remembered(db: &Path) -> anyhow::Result<Remembered> {
 /// Takes the run lock.
 pub(crate) fn lock(db: &Path, clock: Clock) -> Result<RunLock, LockError> {
     let since = haul::report::iso_8601(clock.now_us());
-    RunLock::take(db, &format!("pid {} on {} since {since}", std::process::id(), environment::host()))
+    RunLock::take(db, &format!("pid {} on {} since {since}", std::process::id(), haul::lock::host()))
 }
 
 /// A database held by this run alone.
@@ -310,7 +310,7 @@ pub(crate) async fn drain(
         stop,
         on_event: Box::new(move |event| shown.event(event)),
         clock,
-        host: environment::host(),
+        host: haul::lock::host(),
     };
     let ended = pipeline::run(held.store.clone(), run).await;
     progress.finish();

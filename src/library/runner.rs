@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::fetch::SecretHeader;
 use crate::hope::MaxFailures;
 use crate::limit::Limit;
-use crate::lock::RunLock;
+use crate::lock::{RunLock, host};
 use crate::pipeline::{self, Run};
 use crate::process::{OF_A_PROGRAM, Processor, Rule, Work};
 use crate::progress::{OnEvent, RunEvent};
@@ -412,10 +412,4 @@ impl Drop for LeaveIfDropped {
     fn drop(&mut self) {
         self.0.leave();
     }
-}
-
-/// Name of this machine, for people.
-fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
-    name.map_or_else(|| "unknown".to_owned(), |name| name.trim().to_owned())
 }

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::io::{self, Write};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use haul::store::sqlite::console::Value;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -142,18 +144,7 @@ pub(crate) fn real(x: f64) -> String {
 
 /// As RFC 4648 says, with padding.
 pub(crate) fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let at = |i: usize| u32::from(three.get(i).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            // n bytes fill n + 1 digits.
-            let six = DIGITS[(bits >> (18 - 6 * digit) & 63) as usize];
-            out.push(if digit <= three.len() { char::from(six) } else { '=' });
-        }
-    }
-    out
+    BASE64_STANDARD.encode(bytes)
 }
 
 #[cfg(test)]
@@ -186,12 +177,5 @@ mod tests {
     fn csv_quotes_what_must_be_quoted() {
         let row = vec![Value::Text("a,\"b\"\n".to_owned()), Value::Real(2.0), Value::Null];
         assert_eq!(written(Shape::Csv, &["x", "y", "n"], &[row]), "x,y,n\n\"a,\"\"b\"\"\n\",2.0,\n");
-    }
-
-    #[test]
-    fn base64_is_as_the_rfc_says() {
-        for (text, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
-            assert_eq!(base64(text.as_bytes()), coded);
-        }
     }
 }

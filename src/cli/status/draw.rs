@@ -41,9 +41,10 @@ fn jobs(out: &mut impl Write, o: &Overview) -> io::Result<()> {
     ];
     let states: Vec<_> =
         counted.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{} {word}", digits(*n))).collect();
-    let done = j.total - j.left();
-    let percent = if j.total == 0 { 0.0 } else { 100.0 * done as f64 / j.total as f64 };
-    line(out, "jobs", &format!("{} of {} done ({percent:.1} %)", digits(done), digits(j.total)))?;
+    // What is cancelled is neither done nor left.
+    let (done, total) = (j.succeeded + j.failed, j.total - j.cancelled);
+    let percent = if total == 0 { 0.0 } else { 100.0 * done as f64 / total as f64 };
+    line(out, "jobs", &format!("{} of {} done ({percent:.1} %)", digits(done), digits(total)))?;
     if !states.is_empty() {
         line(out, "", &states.join(", "))?;
     }

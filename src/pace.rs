@@ -216,9 +216,13 @@ impl Pacer {
     }
 
     /// The server answered this request as a server should, whatever it thinks of the job; and what it said is left.
-    pub fn well(&mut self, sent: Sent, allowances: Vec<Allowance>) {
+    ///
+    /// Returns whether more may be sent now than before: its trouble is over.
+    pub fn well(&mut self, sent: Sent, allowances: Vec<Allowance>) -> bool {
+        let over = self.trouble.may_send().is_some();
         self.trouble.well();
         allowances.into_iter().for_each(|allowance| self.allowances.told(allowance, sent, self.next));
+        over
     }
 
     /// This request failed in a way that may pass. Ten in a row mean that the server is in trouble: then nothing is sent for a

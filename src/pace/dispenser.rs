@@ -135,8 +135,9 @@ impl Dispenser {
 
     /// The server answered a request as a server should, whatever it thinks of the job; and what it said is left.
     pub fn well(&self, sent: Sent, allowances: Vec<Allowance>) {
-        self.state().queue.well(sent, allowances);
-        self.changed.notify_one();
+        if self.state().queue.well(sent, allowances) {
+            self.changed.notify_one();
+        }
     }
 
     /// A request failed in a way that may pass: what that means, and the limits, to be paused where it means a wait.

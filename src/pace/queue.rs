@@ -149,8 +149,9 @@ impl<T> Queue<T> {
     }
 
     /// The server answered a request as a server should; and what it said is left.
-    pub fn well(&mut self, sent: Sent, allowances: Vec<Allowance>) {
-        self.pacer.well(sent, allowances);
+    /// As [`Pacer::well`] takes it.
+    pub fn well(&mut self, sent: Sent, allowances: Vec<Allowance>) -> bool {
+        self.pacer.well(sent, allowances)
     }
 
     /// A request failed in a way that may pass, as [`Pacer::failed`] takes it. Gives the limits beside it.

@@ -57,7 +57,8 @@ impl Trial {
     }
 
     pub(crate) fn args(self, args: &[&str]) -> Self {
-        Self { args: args.iter().map(|arg| (*arg).to_owned()).collect(), ..self }
+        let more = args.iter().map(|arg| (*arg).to_owned());
+        Self { args: self.args.iter().cloned().chain(more).collect(), ..self }
     }
 
     fn limit(&self) -> Limit {

@@ -29,6 +29,8 @@ impl ErrorType {
     pub const DECODE: Self = Self(Cow::Borrowed("decode"));
     /// Redirects that lead nowhere, or where a request must not go.
     pub const REDIRECT: Self = Self(Cow::Borrowed("redirect"));
+    /// The settings do not allow to send there. Nothing was sent.
+    pub const BLOCKED: Self = Self(Cow::Borrowed("blocked"));
     /// The stored request cannot be sent.
     pub const REQUEST: Self = Self(Cow::Borrowed("request"));
     /// The processor refused the response.

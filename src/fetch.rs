@@ -6,6 +6,7 @@ mod client;
 mod connection;
 mod failure;
 mod outgoing;
+mod public_resolver;
 mod redirect;
 mod secret_header;
 
@@ -88,7 +89,11 @@ impl Fetcher {
     /// Why it cannot be sent.
     pub fn prepare(&self, request: &Request, idempotency_key: Option<&str>) -> Result<Outgoing, Unfit> {
         let key = self.settings.idempotency_header.as_deref().zip(idempotency_key);
-        Outgoing::new(request, key, &*self.secrets, &self.secret_headers)
+        let outgoing = Outgoing::new(request, key, &*self.secrets, &self.secret_headers)?;
+        match outgoing.check(&self.settings.guard, &outgoing.url) {
+            Ok(()) => Ok(outgoing),
+            Err(why) => Err(Unfit::Request(Failure::new(ErrorType::BLOCKED, Verdict::Permanent, why))),
+        }
     }
 
     /// A text that the server may have had a say in, without values of the request's secrets.
@@ -131,7 +136,7 @@ impl Fetcher {
         measured.bytes = Some(body.len() as u64);
         let mut failure = self.judge(&head, &body, &outgoing.values, fetched_at_us);
         if failure.is_some() && self.settings.max_redirects > 0 && redirect::is_one(head.status()) {
-            match redirect::follow(outgoing, head.status(), head.headers(), self.settings.max_redirects) {
+            match redirect::follow(outgoing, head.status(), head.headers(), &self.settings) {
                 Ok(()) => return Fetched { redirected: true, ..Fetched::default() },
                 Err(why) => {
                     let refused = Failure::new(ErrorType::REDIRECT, Verdict::Permanent, why);

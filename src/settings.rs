@@ -1,5 +1,7 @@
 //! What a run is told to do, and what the next one takes over. Never holds a secret.
 
+pub mod guard;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::backoff::Backoff;
 use crate::limit::Limit;
 use crate::status::StatusSet;
+use guard::Guard;
 
 /// The settings of a run, kept in `runs.settings` and taken over by the next one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +58,8 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// Certificates of servers are not checked.
     pub insecure: bool,
+    /// Which servers may be sent to.
+    pub guard: Guard,
     /// A jq expression over the body of a success; where it is true the job fails for good: `jq:EXPR`.
     pub fail_if: Option<String>,
     /// What a commit survives.
@@ -137,6 +142,7 @@ impl Default for Settings {
             proxy: None,
             ca_file: None,
             insecure: false,
+            guard: Guard::default(),
             fail_if: None,
             durability: Durability::default(),
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use haul::backoff::Backoff;
 use haul::limit::Limit;
+use haul::settings::guard::{HostPattern, HostPatternError};
 use haul::settings::{Durability, OnUncertain, RequestTemplate, Settings};
 use haul::status::StatusSet;
 
@@ -150,6 +151,16 @@ pub(crate) struct WorkFlags {
     /// Do not check the certificates of servers [default: check them]
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     insecure: Option<bool>,
+    /// Send to these hosts only: api.example.com, '*.example.org' (what is below it), 10.0.0.7:8080; repeatable; 'any' = all
+    ///
+    /// Redirects too. A job that names another host fails with `blocked`, without a request.
+    #[arg(long, value_name = "HOST", value_delimiter = ',', value_parser = allowed)]
+    allow_hosts: Vec<Allowed>,
+    /// Send to no loopback, private, link-local or reserved address, however it is written and whatever a name leads to
+    ///
+    /// For inputs of other people. Redirects too. Through a --proxy, which looks names up itself, only to no such literal.
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    block_private: Option<bool>,
     /// What a commit survives [default: power-loss]
     #[arg(long, value_name = "LEVEL", env = "HAUL_DURABILITY", value_parser = durability)]
     durability: Option<Durability>,
@@ -190,6 +201,8 @@ impl WorkFlags {
         lay(&mut settings.proxy, self.proxy.map(unless_none));
         lay(&mut settings.ca_file, self.cacert.map(|file| Some(file).filter(|file| file.as_os_str() != "none")));
         lay(&mut settings.insecure, self.insecure);
+        lay(&mut settings.guard.block_private, self.block_private);
+        lay(&mut settings.guard.allow_hosts, allow_hosts(self.allow_hosts));
         lay(&mut settings.fail_if, self.fail_if.map(unless_none));
         if settings.timeout.is_zero() || settings.connect_timeout.is_zero() {
             return Err(UsageError("a timeout of 0 would fail every request; leave it out for the default".to_owned()));
@@ -257,6 +270,18 @@ fn on_uncertain(text: &str) -> Result<OnUncertain, String> {
         "fail" => Ok(OnUncertain::Fail),
         _ => Err("write retry (send it again) or fail".to_owned()),
     }
+}
+
+/// A host of `--allow-hosts`; `None` = any.
+type Allowed = Option<HostPattern>;
+
+fn allowed(text: &str) -> Result<Allowed, HostPatternError> {
+    if text == "any" { Ok(None) } else { text.parse().map(Some) }
+}
+
+/// A given set replaces the whole; `any` in it makes it all hosts.
+fn allow_hosts(given: Vec<Allowed>) -> Option<Vec<HostPattern>> {
+    (!given.is_empty()).then(|| given.into_iter().collect::<Option<_>>().unwrap_or_default())
 }
 
 fn header_name(text: &str) -> Result<String, String> {

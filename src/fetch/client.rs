@@ -1,10 +1,12 @@
 //! The HTTP client: whom it trusts, and the proxy it goes through.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use reqwest::{Certificate, Proxy, Url};
 
 use super::connection;
+use super::public_resolver::PublicResolver;
 use crate::secret::{Lookup, resolve};
 use crate::settings::Settings;
 use crate::template;
@@ -50,7 +52,8 @@ pub(super) fn client(settings: &Settings, secrets: &Lookup) -> Result<reqwest::C
         .pool_max_idle_per_host(settings.concurrency)
         .connector_layer(connection::Watch);
     let builder = match &settings.proxy {
-        Some(text) => builder.proxy(proxy(text, secrets)?),
+        Some(text) => builder.proxy(proxy(text, secrets)?), // which looks names up itself
+        None if settings.guard.block_private => builder.dns_resolver(Arc::new(PublicResolver(settings.guard.clone()))),
         None => builder,
     };
     Ok(builder.build()?)

@@ -10,6 +10,7 @@ use crate::attempt::{ErrorType, Failure, Verdict};
 use crate::clock::{Micros, micros};
 use crate::secret::Values;
 use crate::settings::Settings;
+use crate::settings::guard::Blocked;
 
 /// Longest quotation of a body in a message, in characters.
 const QUOTE: usize = 200;
@@ -57,6 +58,9 @@ pub(super) fn too_large(max: u64) -> Failure {
 
 /// No complete response.
 pub(super) fn of_error(error: &reqwest::Error, settings: &Settings, values: &Values) -> Failure {
+    if let Some(blocked) = blocked(error) {
+        return Failure::new(ErrorType::BLOCKED, Verdict::Permanent, values.hide(&blocked.to_string()));
+    }
     let chain = chain(error);
     let error_type = error_type(error, &chain);
     let verdict = if settings.retry_on.has_type(&error_type) { Verdict::Transient } else { Verdict::Permanent };
@@ -73,6 +77,18 @@ pub(super) fn of_error(error: &reqwest::Error, settings: &Settings, values: &Val
         _ => chain,
     };
     Failure::new(error_type, verdict, values.hide(&message))
+}
+
+/// What the resolver said, where that was it.
+fn blocked(error: &reqwest::Error) -> Option<&Blocked> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(blocked) = error.downcast_ref() {
+            return Some(blocked);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// Whether the request may have been carried out although there is no complete answer: only where there was no connection

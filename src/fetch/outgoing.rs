@@ -15,6 +15,7 @@ use crate::attempt::{ErrorType, Failure, Verdict};
 use crate::clock::Micros;
 use crate::request::Request;
 use crate::secret::{Lookup, SecretName, Values, resolve};
+use crate::settings::guard::Guard;
 
 /// What is sent, next or again. Not for logs: it holds values of secrets.
 pub struct Outgoing {
@@ -104,6 +105,16 @@ impl Outgoing {
             harmful,
             done: false,
         })
+    }
+
+    /// Whether the request may be sent there.
+    ///
+    /// # Errors
+    /// Why not, without values of secrets.
+    pub(super) fn check(&self, guard: &Guard, url: &Url) -> Result<(), String> {
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        guard.check_host(host, port).map_err(|why| self.values.hide(&why.to_string()).into_owned())
     }
 
     /// What the client sends. Where no redirect will be followed the headers are needed only once.

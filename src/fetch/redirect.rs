@@ -1,7 +1,5 @@
 //! Where a redirect leads, and what of a request may go there.
 
-use std::net::IpAddr;
-
 use reqwest::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_TYPE, COOKIE, HOST,
     HeaderMap, HeaderName, LOCATION, PROXY_AUTHORIZATION,
@@ -10,6 +8,8 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::outgoing::Outgoing;
 use crate::secret::is_credential;
+use crate::settings::Settings;
+use crate::settings::guard::is_link_local;
 
 /// Whether this status asks to look elsewhere.
 pub(super) fn is_one(status: StatusCode) -> bool {
@@ -24,12 +24,14 @@ pub(super) fn follow(
     outgoing: &mut Outgoing,
     status: StatusCode,
     headers: &HeaderMap,
-    most: u32,
+    settings: &Settings,
 ) -> Result<(), String> {
+    let most = settings.max_redirects;
     if outgoing.visited.len() >= most as usize {
         return Err(format!("more than {most} redirects in a row; --max-redirects follows more"));
     }
     let to = target(outgoing, headers)?;
+    outgoing.check(&settings.guard, &to).map_err(|why| format!("a redirect to where it must not go: {why}"))?;
     let method = match status.as_u16() {
         303 if outgoing.method != Method::HEAD => Method::GET,
         301 | 302 if outgoing.method == Method::POST => Method::GET,
@@ -69,21 +71,10 @@ fn target(outgoing: &Outgoing, headers: &HeaderMap) -> Result<Url, String> {
         return Err("a redirect whose Location holds a user or a password".to_owned());
     }
     // Such addresses give a machine its own credentials.
-    if is_link_local(&to) && to.host() != outgoing.url.host() {
+    if is_link_local(to.host_str().unwrap_or_default()) && to.host() != outgoing.url.host() {
         return Err("a redirect to a link-local address".to_owned());
     }
     Ok(to)
-}
-
-fn is_link_local(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    match host.parse() {
-        Ok(IpAddr::V4(ip)) => ip.is_link_local(),
-        Ok(IpAddr::V6(ip)) => {
-            ip.is_unicast_link_local() || ip.to_ipv4_mapped().is_some_and(|mapped| mapped.is_link_local())
-        }
-        Err(_) => false,
-    }
 }
 
 fn is_same_origin(one: &Url, other: &Url) -> bool {

@@ -37,6 +37,59 @@ fn all_requests_go_through_the_proxy_that_was_given_and_never_through_that_of_th
     assert_eq!(proxy.total(), 1);
 }
 
+/// Type and message of each job, by its key.
+fn ends(folder: &Folder) -> Vec<(String, String)> {
+    let sql = "SELECT error_type, error_message FROM jobs ORDER BY line";
+    let rows = folder.haul(&["query", "--json", sql]).exits(0).rows();
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let rows = rows.as_array().expect("rows");
+    rows.iter().map(|row| (text(&row["error_type"]), text(&row["error_message"]))).collect()
+}
+
+// Seen failing without the resolver (the name was asked), and without the check before a redirect is followed.
+#[test]
+fn with_block_private_nothing_in_ones_own_network_is_asked_whatever_leads_there() {
+    let server = Server::start(Script::new(|asked: &Asked| match asked.target.as_str() {
+        "/away" => Answer::status(302).header("location", "http://[::1]:9/"),
+        _ => Answer::json("1"),
+    }));
+    let host = server.address();
+    let port = host.port();
+    let folder =
+        Folder::with("urls.txt", &format!("http://{host}/a\nhttp://localhost:{port}/b\nhttp://2130706433:{port}/c\n"));
+    folder.haul(&["run", "urls.txt", "--block-private"]).exits(3);
+    let said = |name: &str, kind: &str| format!("{name}, {kind}, which --block-private forbids");
+    let ends = ends(&folder);
+    assert_eq!(ends[0], ("blocked".to_owned(), said("127.0.0.1 is at 127.0.0.1", "a loopback address")));
+    assert_eq!(ends[1].0, "blocked", "{}", ends[1].1);
+    assert!(ends[1].1.starts_with("localhost is at "), "{}", ends[1].1);
+    assert_eq!(ends[2], ends[0]);
+    assert_eq!(server.total(), 0);
+    folder.haul(&["run", "--block-private=false"]).exits(3);
+    folder.haul(&["retry", "-y", "--error", "blocked"]).exits(0);
+    folder.haul(&["resume"]).exits(0);
+    assert_eq!(server.total(), 3);
+
+    // A rule for hosts holds for where redirects lead, too.
+    folder.write("more.txt", &format!("http://{host}/away\nhttp://localhost:{port}/d\n"));
+    let call = ["run", "more.txt", "--max-redirects", "2", "--allow-hosts", "127.0.0.1,*.example.com"];
+    folder.haul(&call).exits(3);
+    let sql = "SELECT error_type, error_message FROM jobs WHERE state = 'failed' ORDER BY id";
+    let failed = folder.haul(&["query", "--json", sql]).exits(0).rows();
+    let to = "a redirect to where it must not go: [::1] is none of the hosts that --allow-hosts names";
+    assert_eq!((&failed[0]["error_type"], &failed[0]["error_message"]), (&"redirect".into(), &to.into()));
+    let other = "localhost is none of the hosts that --allow-hosts names";
+    assert_eq!((&failed[1]["error_type"], &failed[1]["error_message"]), (&"blocked".into(), &other.into()));
+    assert_eq!(server.total(), 4);
+    folder.haul(&["retry", "-y"]).exits(0);
+    folder.haul(&["resume", "--allow-hosts", "any", "--max-redirects", "0"]).exits(3);
+    assert_eq!(server.total(), 6);
+    folder
+        .haul(&["run", "--allow-hosts", "http://x/"])
+        .exits(2)
+        .err_has("`http://x/` is no host: write api.example.com");
+}
+
 /// `openssl s_server`, which answers every GET with a page. `None` where there is no such program.
 struct Tls {
     child: Child,

@@ -18,6 +18,7 @@ use crate::pipeline::{self, Run};
 use crate::process::{OF_A_PROGRAM, Processor, Rule, Work};
 use crate::progress::{OnEvent, RunEvent};
 use crate::secret::{Lookup, SecretName};
+use crate::settings::guard::Guard;
 use crate::settings::{Durability, OnUncertain, Settings};
 use crate::status::StatusSet;
 use crate::stop::{Phase, Stop};
@@ -208,6 +209,11 @@ impl Runner {
     /// Whether the certificates of servers are left unchecked.
     pub fn insecure(self, insecure: bool) -> Self {
         self.set(move |settings| settings.insecure = insecure)
+    }
+
+    /// Which servers may be sent to. A job that names another one fails as [`ErrorType::BLOCKED`](crate::attempt::ErrorType::BLOCKED).
+    pub fn guard(self, guard: Guard) -> Self {
+        self.set(move |settings| settings.guard = guard)
     }
 
     /// What a commit survives.

@@ -287,8 +287,19 @@ fn names_in_block<'a>(block: &'a str, names: &mut Vec<SecretName>) -> &'a str {
 /// The name of a query parameter of a URL, as it is given by flag, whose value is a credential that must not be stored.
 #[must_use]
 pub fn literal_credential_in_url(url: &str) -> Option<&str> {
-    const NAMES: [&str; 8] =
-        ["api_key", "api-key", "apikey", "access_token", "auth_token", "token", "client_secret", "password"];
+    const NAMES: [&str; 11] = [
+        "api_key",
+        "api-key",
+        "apikey",
+        "access_token",
+        "auth_token",
+        "token",
+        "client_secret",
+        "secret",
+        "password",
+        "sig",
+        "signature",
+    ];
     let (_, query) = url.split_once('?')?;
     let parameters = query.split('&').filter_map(|parameter| parameter.split_once('='));
     let mut given = parameters.filter(|(_, value)| !value.is_empty() && !value.contains("{{"));
@@ -299,10 +310,12 @@ pub fn literal_credential_in_url(url: &str) -> Option<&str> {
 #[must_use]
 pub fn is_credential(header: &str) -> bool {
     let name = header.to_ascii_lowercase();
+    let last = name.rsplit(['-', '_']).next().unwrap_or_default();
     // What tells requests apart is called a key too, and is no secret.
-    matches!(name.as_str(), "authorization" | "cookie" | "proxy-authorization")
-        || (name.ends_with("-key") && name != "idempotency-key")
-        || name.ends_with("-token")
+    matches!(
+        last,
+        "authorization" | "auth" | "cookie" | "key" | "apikey" | "token" | "secret" | "password" | "signature"
+    ) && !matches!(name.as_str(), "idempotency-key" | "key")
 }
 
 /// Whether a header line, as it is given by flag, holds a credential that must not be stored: one that comes neither from

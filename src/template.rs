@@ -251,6 +251,9 @@ impl Template {
         if key.as_deref().is_some_and(|key| key.contains('\0')) {
             return Err(Refusal::Render { place: "--key", why: "a key holds no NUL".to_owned() });
         }
+        if key.as_deref().is_some_and(has_marker) {
+            return Err(Refusal::Reserved { place: "the key" });
+        }
         let json = if body.is_some() { self.json } else { own.json };
         let headers = self.render_headers(&row, own.headers, json)?;
         let body = body.map(Into::into).or(own.body);

@@ -7,6 +7,8 @@ mod csv;
 mod join;
 mod target;
 
+pub(crate) use target::is_of_database;
+
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -123,7 +125,7 @@ pub(crate) async fn run(args: ExportArgs, db: &Path, quiet: bool) -> anyhow::Res
     let bodies = args.bodies.as_deref().map(Bodies::open).transpose()?;
     // Before the file is there, so that it never stays half-written. Standard output leaves nothing behind.
     let seen = file.map(|_| signals::watch(Stop::new())).transpose().context("failed to watch for signals")?;
-    let target = file.map_or_else(|| Ok(Target::stdout()), |path| Target::file(path, db))?;
+    let target = file.map_or_else(|| Ok(Target::stdout()), |path| Target::file(path, db, args.join.as_deref()))?;
     let work = write(source, target, form, bodies, args.spreadsheet_safe);
     let outcome = match seen {
         None => work.await,

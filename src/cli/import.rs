@@ -189,8 +189,8 @@ pub(crate) fn open(paths: &[PathBuf], flags: &InputFlags, settings: &Settings, d
     let open = |path: &PathBuf| Input::open(source(path), options);
     let repeated = flags.repeat.map(|n| Ok(Input::repeat(n, flags.conflicts())));
     let inputs = paths.iter().map(open).chain(repeated).collect::<Result<_, _>>()?;
-    let others = paths.iter().map(PathBuf::as_path).chain([db]);
-    let rejected = flags.rejected.as_deref().map(|path| RejectedFile::create(path, others)).transpose()?;
+    let others = paths.iter().map(PathBuf::as_path);
+    let rejected = flags.rejected.as_deref().map(|path| RejectedFile::create(path, others, db)).transpose()?;
     Ok(Opened { inputs, template, strict: flags.strict, rejected })
 }
 

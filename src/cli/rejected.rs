@@ -9,6 +9,7 @@ use anyhow::Context;
 use haul::store::{Reject, Store};
 
 use super::exit::UsageError;
+use super::export::is_of_database;
 
 /// Rows read at a time.
 const PAGE: u32 = 500;
@@ -33,13 +34,16 @@ struct Line<'a> {
 }
 
 impl RejectedFile {
-    /// Begins the file, beside where it will be. It must be none of the `others`.
-    pub(crate) fn create<'a>(path: &Path, others: impl Iterator<Item = &'a Path>) -> anyhow::Result<Self> {
+    /// Begins the file, beside where it will be. It must be none of the `others`, and nothing of the database.
+    pub(crate) fn create<'a>(path: &Path, others: impl Iterator<Item = &'a Path>, db: &Path) -> anyhow::Result<Self> {
         let wrong = |why: &str| UsageError(format!("--rejected {} cannot be written: {why}", path.display()));
+        if path == Path::new("-") {
+            return Err(wrong("the rows do not go to standard output; name a file").into());
+        }
         // Through a link to what it points at, which is then replaced, not the link.
         let path = match fs::canonicalize(path) {
             Ok(there) if !there.is_file() => return Err(wrong("it is there and no file").into()),
-            Ok(there) if others.into_iter().any(|other| is_same(other, &there)) => {
+            Ok(there) if is_of_database(&there, db) || others.into_iter().any(|other| is_same(other, &there)) => {
                 return Err(wrong("it is an input, or the database; name another file").into());
             }
             Ok(there) => there,

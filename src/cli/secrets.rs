@@ -35,12 +35,10 @@ impl Given {
     fn value(&self, name: &SecretName) -> Result<String, String> {
         match name {
             SecretName::Env(name) => {
-                std::env::var(name).map_err(|_| format!("the variable {name} is not set, or no text"))
+                let value = std::env::var(name).map_err(|_| format!("the variable {name} is not set, or no text"))?;
+                if value.is_empty() { Err(format!("the variable {name} is empty")) } else { Ok(value) }
             }
-            SecretName::File(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| format!("failed to read {path}: {e}"))?;
-                Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-            }
+            SecretName::File(path) => from_file(path).map_err(|why| format!("failed to read {path}: {why}")),
             SecretName::Flag(flag) => self.0.get(flag).cloned().ok_or_else(|| {
                 let again = if flag == USER_FLAG { "-u USER:PASS".to_owned() } else { format!("-H '{flag}: ..'") };
                 format!("it was given by flag, for one run only; give it again: {again}")
@@ -81,6 +79,19 @@ impl Given {
         self.0.insert(USER_FLAG.to_owned(), user);
         Ok(format!("Authorization: Basic {}", named(USER_FLAG)))
     }
+}
+
+/// A secret of a file, without the line break at its end. It is read for each request: a pipe would be empty the second time.
+fn from_file(path: &str) -> Result<String, String> {
+    const MOST: u64 = 1 << 20;
+    let known = std::fs::metadata(path).map_err(|e| e.to_string())?;
+    if !known.is_file() || known.len() > MOST {
+        return Err("it is no file of at most 1 MiB; a secret is read for each request, so that a changed one counts"
+            .to_owned());
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
+    let value = text.trim_end_matches(['\r', '\n']);
+    if value.is_empty() { Err("it is empty".to_owned()) } else { Ok(value.to_owned()) }
 }
 
 /// How a credential of a flag is named in a template.
@@ -163,7 +174,12 @@ pub(crate) fn check(settings: &Settings, given: &Given) -> anyhow::Result<()> {
 /// Jobs that wait may have been made by other request flags, which name other secrets.
 pub(crate) async fn check_imported(store: &SqliteStore, given: &Given) -> anyhow::Result<()> {
     for json in store.templates().await? {
-        check_template(&serde_json::from_str(&json).context("failed to read the request flags of an import")?, given)?;
+        let template = serde_json::from_str(&json).context("failed to read the request flags of an import")?;
+        if let Err(missing) = check_template(&template, given)
+            && store.waits_for_template(&json).await?
+        {
+            return Err(missing);
+        }
     }
     Ok(())
 }

@@ -155,7 +155,10 @@ fn header(name: &HeaderName, stored: &str, text: Cow<'_, str>, values: &RefCell<
         values.borrow_mut().add(named, encoded.clone());
     }
     let text = encoded.map_or(text, |encoded| format!("Basic {encoded}").into());
-    let mut value = HeaderValue::from_str(&text).map_err(|e| wrong("header value", &e))?;
+    let mut value = HeaderValue::from_str(&text).map_err(|e| match is_secret {
+        true => Unfit::Secret(format!("the one in the header {name} holds a character that no header may hold")),
+        false => wrong("header value", &e),
+    })?;
     value.set_sensitive(is_secret);
     Ok(value)
 }

@@ -120,6 +120,9 @@ fn stored(job: &Job) -> Result<(String, String), String> {
     if job.key.contains('\0') {
         return Err("its key holds a NUL".to_owned());
     }
+    if has_marker(&job.key) {
+        return Err("its key holds a character between U+FDD0 and U+FDD2, which haul keeps for itself".to_owned());
+    }
     let method = request.method.to_ascii_uppercase();
     match Method::from_bytes(method.as_bytes()) {
         Ok(Method::CONNECT) => return Err("CONNECT opens a tunnel; it is not a request".to_owned()),
@@ -218,6 +221,7 @@ mod tests {
             (Job::post("http://x/").body(large), "1048576 are the most"),
             (Job::get("http://x/").key(""), "its key is empty"),
             (Job::get("http://x/").key("a\0"), "NUL"),
+            (Job::get("http://x/").key("\u{fdd2}a"), "its key holds a character between U+FDD0"),
         ] {
             let reject = new_job(7, job).expect_err(reason);
             assert!(reject.reason.contains(reason), "{reason}: {reject:?}");

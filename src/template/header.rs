@@ -5,16 +5,21 @@ use serde_json::{Map, Value};
 
 use super::expression::{Expression, Place};
 use super::{Part, TemplateError, wrong};
-use crate::secret::{Piece, SecretName, pieces};
+use crate::secret::{Piece, SecretName, is_credential, pieces};
 
 /// Compiles a header as it is given by flag: `Name: value`.
 pub(super) fn compile(line: &str, secrets: &mut Vec<SecretName>) -> Result<(String, Part), TemplateError> {
     let Some((name, value)) = line.split_once(':') else {
-        return Err(wrong("-H", line, "it has no colon; a header is written 'Name: value'"));
+        // What follows the name may be a credential.
+        let name = line.split_whitespace().next().unwrap_or_default();
+        return Err(wrong("-H", name, "it has no colon; a header is written 'Name: value'"));
     };
     let (name, value) = (name.trim(), value.trim());
     check_name(name).map_err(|why| wrong("-H", line, &format!("{name:?} {why}")))?;
-    let part = Part::compile("-H", value, Place::Text, secrets)?;
+    let part = Part::compile("-H", value, Place::Text, secrets).map_err(|error| match is_credential(name) {
+        true => wrong("-H", &format!("{name}: .."), &error.why),
+        false => error,
+    })?;
     if let Expression::Constant(value) = &part.expression {
         check_value(value).map_err(|why| wrong("-H", line, &format!("its value {why}")))?;
     }

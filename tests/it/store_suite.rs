@@ -151,6 +151,7 @@ macro_rules! store_suite {
                 a_known_key_with_another_request_is_known_where_that_is_no_conflict,
                 a_job_that_was_not_sent_says_what_the_row_says_where_that_is_wanted,
                 a_job_that_was_sent_is_never_written_over,
+                a_job_whose_claim_was_given_back_was_not_sent,
                 of_a_key_twice_in_one_chunk_the_last_is_kept_where_that_is_wanted,
             ],
             changes: [

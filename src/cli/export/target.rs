@@ -29,7 +29,7 @@ impl Target {
 
     /// A file, written aside in the same folder, readable by its owner alone. What is no file, a pipe or `/dev/stdout`, is
     /// written to as it is.
-    pub(super) fn file(path: &Path, db: &Path) -> anyhow::Result<Self> {
+    pub(super) fn file(path: &Path, db: &Path, input: Option<&Path>) -> anyhow::Result<Self> {
         let name = path.display();
         let refused = |why: String| UsageError(format!("failed to write to {name}: {why}"));
         match fs::metadata(path) {
@@ -44,6 +44,9 @@ impl Target {
         let to = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if is_of_database(&to, db) {
             return Err(refused("it is the database; name another file".to_owned()).into());
+        }
+        if input.and_then(|input| fs::canonicalize(input).ok()).is_some_and(|input| input == to) {
+            return Err(refused("it is the input that is joined; name another file".to_owned()).into());
         }
         let temporary = aside(&to).ok_or_else(|| refused("it has no file name".to_owned()))?;
         let file = create(&temporary).map_err(|e| match e.kind() {
@@ -109,7 +112,8 @@ pub(super) fn aside(to: &Path) -> Option<PathBuf> {
     Some(to.with_file_name(format!(".{name}.{}.part", std::process::id())))
 }
 
-fn is_of_database(to: &Path, db: &Path) -> bool {
+/// Whether this is the database, or one of the files beside it.
+pub(crate) fn is_of_database(to: &Path, db: &Path) -> bool {
     let Ok(db) = fs::canonicalize(db) else { return false };
     let rest = to.to_string_lossy().strip_prefix(&*db.to_string_lossy()).map(str::to_owned);
     rest.is_some_and(|rest| matches!(rest.as_str(), "" | "-wal" | "-shm" | "-journal" | ".lock" | "-lock"))

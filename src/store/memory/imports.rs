@@ -75,7 +75,7 @@ impl Tables {
         let Some(known) = self.jobs.get_mut(&id) else { return };
         let same = says_the_same(&known.request, &new.request);
         match new.on_conflict {
-            OnConflict::Update if unsent(known) && known.request != new.request => {
+            OnConflict::Update if unsent(id, known, &self.attempts) && known.request != new.request => {
                 Arc::make_mut(known).request = new.request.clone();
                 done.updated += 1;
             }
@@ -89,7 +89,12 @@ impl Tables {
         let mut untouched = BTreeSet::new();
         let mut keys = BTreeMap::new();
         for (id, job) in &mut self.jobs {
-            let stored = Stored { job: *id, key: job.key.clone(), unsent: unsent(job), request: job.request.clone() };
+            let stored = Stored {
+                job: *id,
+                key: job.key.clone(),
+                unsent: unsent(*id, job, &self.attempts),
+                request: job.request.clone(),
+            };
             let judged = (change.judge)(&stored);
             done.count(&stored, &judged);
             if !job.standing.state.is_final() && (!stored.unsent || judged == Change::Stay) {
@@ -125,9 +130,10 @@ impl Tables {
     }
 }
 
-/// It was never sent, and is not being sent now.
-fn unsent(job: &Job) -> bool {
-    job.standing.state == State::Pending && job.attempts == 0 && job.run.is_none()
+/// It was never sent, and is not being sent now: a claim that was given back leaves no attempt.
+fn unsent(id: i64, job: &Job, attempts: &BTreeMap<(i64, u32), super::tables::Attempt>) -> bool {
+    let known = attempts.range((id, 0)..=(id, u32::MAX)).next();
+    job.standing.state == State::Pending && job.run.is_none() && known.is_none()
 }
 
 /// Whether two requests ask the same of the server. The row is what is made of it, not what is asked.

@@ -1,5 +1,8 @@
--- Jobs with all that they say; ?1 = the last one before them, ?2 = the last of them.
-SELECT j.id, j.key, j.import_id, j.state = 'pending' AND j.attempts = 0 AND j.run_id IS NULL, j.finished_at_us IS NULL,
+-- Jobs with all that they say, and whether they were never sent (a claim that was given back leaves no attempt); ?1 = the last one before them, ?2 = the last of them.
+SELECT j.id, j.key, j.import_id,
+       j.state = 'pending' AND j.run_id IS NULL
+           AND (j.attempts = 0 OR NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.job_id = j.id)),
+       j.finished_at_us IS NULL,
        r.method, r.url, r.headers, r.row, CAST(r.body AS BLOB)
 FROM jobs AS j CROSS JOIN requests AS r ON r.job_id = j.id
 WHERE j.id > ?1 AND j.id <= ?2

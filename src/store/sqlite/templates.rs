@@ -73,6 +73,16 @@ impl SqliteStore {
         let all = query_scalar(include_str!("templates.sql")).fetch_all(connection).await;
         all.map_err(failed("read the templates of the imports"))
     }
+
+    /// Whether a job that an import made with this template is not finished. Takes longer the more jobs wait.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn waits_for_template(&self, template: &str) -> Result<bool, StoreError> {
+        let connection = &mut self.writer().await.connection;
+        let waits = query_scalar(include_str!("waits_for_template.sql")).bind(template).fetch_one(connection).await;
+        waits.map_err(failed("look for jobs of an import"))
+    }
 }
 
 /// How many jobs were never sent, and how many there are. Takes longer the more wait to be sent.

@@ -276,6 +276,11 @@ fn secrets_of_every_import_are_looked_for_before_the_first_request() {
     let call = ["run", "a.csv", "--url", &url("SECOND"), "--on-change", "rerender"];
     folder.haul(&call).env("SECOND", "2").exits(0);
     assert_eq!(server.total(), 1);
+    // Nor for jobs that are done.
+    folder.write("b.csv", "id\n2\n");
+    folder.haul(&["run", "b.csv", "--url", &format!("{}/{{{{ id }}}}", server.url()), "--on-change", "add"]).exits(0);
+    folder.haul(&["resume"]).exits(0);
+    assert_eq!(server.total(), 2);
 }
 
 // Seen failing without the lock.

@@ -66,6 +66,7 @@ fn a_file_that_must_not_be_replaced_is_not() {
         ("urls.txt", "it is an input, or the database; name another file"),
         ("sub/../urls.txt", "it is an input, or the database; name another file"),
         ("haul.db", "it is an input, or the database; name another file"),
+        ("-", "the rows do not go to standard output; name a file"),
         ("sub", "it is there and no file"),
         ("/dev/null", "it is there and no file"),
         ("none/bad.jsonl", "No such file or directory (os error 2)"),

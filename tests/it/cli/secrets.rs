@@ -87,6 +87,42 @@ fn a_secret_from_the_env_file_and_one_from_a_file_of_its_own_work_too() {
     );
 }
 
+// Seen failing with an empty value sent, with a pipe read twice, and with the job failed for a value that no header may hold.
+#[test]
+fn a_secret_that_is_empty_or_can_be_read_only_once_or_is_no_header_sends_nothing() {
+    let server = Server::start(Script::ok());
+    let folder = Folder::with("n.csv", "id\n1\n");
+    folder.write("empty.txt", "\n");
+    folder.write("lines.txt", "one\ntwo\n");
+    let url = format!("{}/{{{{ id }}}}", server.url());
+    let pipe = "failed to read /dev/stdin: it is no file of at most 1 MiB; a secret is read for each request";
+    let cases = [
+        ("env('EMPTY')", "the variable EMPTY is empty"),
+        ("file('empty.txt')", "failed to read empty.txt: it is empty"),
+        ("file('/dev/stdin')", pipe),
+        ("file('lines.txt')", "the one in the header authorization holds a character that no header may hold"),
+    ];
+    for (n, (secret, why)) in cases.into_iter().enumerate() {
+        let db = format!("{n}.db");
+        let header = format!("Authorization: Bearer {{{{ {secret} }}}}");
+        let call = ["--db", &db, "run", "n.csv", "--url", &url, "-H", &header];
+        folder.haul(&call).env("EMPTY", "").exits(2).err_has(&format!("is missing: {why}"));
+    }
+    assert_eq!(server.total(), 0);
+    let states = folder.haul(&["--db", "3.db", "query", "--json", "SELECT state, attempts FROM jobs"]);
+    assert_eq!(states.exits(0).rows()[0]["state"], "pending");
+}
+
+// Seen failing with the whole line quoted.
+#[test]
+fn a_header_that_cannot_be_used_is_told_without_what_may_be_its_credential() {
+    let folder = Folder::with("n.csv", "id\n1\n");
+    for header in ["Authorization Bearer S3CRETxyz", "Authorization: Bearer S3CRETxyz{{ n", "X-Auth: S3CRETxyz{{ n"] {
+        let said = folder.haul(&["run", "n.csv", "--url", "http://127.0.0.1:9/{{ id }}", "-H", header]).exits(2);
+        assert!(!said.err.contains("S3CRET"), "{}", said.err);
+    }
+}
+
 /// Sends back what it was sent, and fails in the way that the key says.
 fn echoing(seen: &Seen) -> Server {
     let seen = seen.clone();

@@ -108,8 +108,9 @@ async fn rerender_until<T: Inspect>(
 
 pub(crate) async fn other_templates_change_what_was_not_sent_and_every_key<T: Inspect>(at: Scene<T>) {
     let mut at = at.with(&["done", "waiting", "lost", "fresh", "own"]).await;
-    let leases = at.claim(3).await;
+    let leases = at.claim(4).await;
     at.commit(&[at.done(&leases[0], "1"), at.retry_at(&leases[1], at.now_us)]).await;
+    at.store().release(at.run, &[(leases[3].job, leases[3].attempt)], &[]).await.expect("given back unsent");
     let before = at.rows().await.jobs;
     let done = rerender(&at, |stored| if stored.key == "own" { Change::Stay } else { renewed(stored) }).await;
     assert_eq!(done, Rerendered { rerendered: 1, sent: 3, own: 1, ..Rerendered::default() });

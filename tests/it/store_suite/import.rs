@@ -161,6 +161,16 @@ pub(crate) async fn a_job_that_was_sent_is_never_written_over<T: Inspect>(at: Sc
     assert_eq!(at.claim_one().await.request, request("waiting"), "the first request stays");
 }
 
+// Seen failing with a claim taken for a sending.
+pub(crate) async fn a_job_whose_claim_was_given_back_was_not_sent<T: Inspect>(at: Scene<T>) {
+    let at = at.with(&["a"]).await;
+    let lease = at.claim_one().await;
+    at.store().release(at.run, &[(lease.job, lease.attempt)], &[]).await.expect("given back");
+    let jobs = vec![elsewhere("a", 1, OnConflict::Update)];
+    assert_eq!(at.import_chunk(Chunk { jobs, rejects: Vec::new() }).await, imported(0, 0, 1, 0));
+    assert_eq!(at.claim_one().await.request, request("elsewhere"));
+}
+
 // Seen failing without the cut of the chunk: the first request stayed, as one statement saw both rows.
 pub(crate) async fn of_a_key_twice_in_one_chunk_the_last_is_kept_where_that_is_wanted<T: Inspect>(mut at: Scene<T>) {
     let first = NewJob { on_conflict: OnConflict::Update, ..new_job("a", 1) };

@@ -63,7 +63,10 @@ const WAYS: [(&str, &[&str]); 21] = [
     ("import_requests.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("unsent.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("count_unsent.sql", &["SEARCH jobs USING INDEX jobs_ready (state=?)"]),
-    ("waits_for_template.sql", &["SEARCH j USING INDEX jobs_ready (state=?)"]),
+    (
+        "waits_for_template.sql",
+        &["SEARCH j USING INDEX jobs_leased (run_id>?)", "SEARCH j USING INDEX jobs_ready (state=?)"],
+    ),
     ("rerender_jobs.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
     ("rekey.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("key_holders.sql", &["SEARCH j USING COVERING INDEX sqlite_autoindex_jobs_1 (key=?)"]),

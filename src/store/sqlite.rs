@@ -279,7 +279,8 @@ impl Store for SqliteStore {
 
     async fn ask_to_pause(&self, run: i64, pause: bool) -> Done<bool> {
         let control = pause.then_some("pause");
-        write_tx!(self, "ask the run to pause", |tx| execute!(tx, "ask_to_pause.sql", run, control).rows_affected() == 1)
+        write_tx!(self, "ask the run to pause", |tx| execute!(tx, "ask_to_pause.sql", run, control).rows_affected()
+            == 1)
     }
 
     async fn keep_limits(&self, limits: &[Limit]) -> Done<()> {

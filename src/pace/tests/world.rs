@@ -94,6 +94,8 @@ const CLAIM_AHEAD_US: Micros = 25_000;
 /// A request that was let go.
 #[derive(Debug, Clone, Copy)]
 struct Request {
+    /// When it took its permit.
+    sent_us: Micros,
     /// When it left: at once, or when its connection was open.
     left_us: Micros,
     arrived_us: Micros,
@@ -144,6 +146,12 @@ impl World {
 
     /// Lets a process live until `until_us` or a little longer. Then it dies, and what it claimed and did not send is lost.
     pub(super) fn live(&mut self, dispenser: &mut impl Dispense, claims: Claims, until_us: Micros) {
+        self.go(dispenser, claims, until_us);
+        self.die();
+    }
+
+    /// Lets a process go on until then.
+    pub(super) fn go(&mut self, dispenser: &mut impl Dispense, claims: Claims, until_us: Micros) {
         while self.now_us < until_us {
             let ahead = if self.claim(dispenser, claims) { 0 } else { CLAIM_AHEAD_US };
             let target = dispenser.earliest(self.now_us).map(|due_us| (due_us - ahead).max(self.now_us));
@@ -155,7 +163,6 @@ impl World {
                 _ => self.now_us = until_us,
             }
         }
-        self.die();
     }
 
     /// The store knows which requests were in flight, and that they may have left as late as now.
@@ -214,9 +221,10 @@ impl World {
             let Some(sent) = dispenser.send(self.now_us) else { return };
             let until_us = self.queued.pop_front().unwrap_or(Micros::MAX);
             self.flights.insert(sent, until_us);
+            let sent_us = self.now_us;
             // It may stand still after it took a permit, before the request has left.
             self.stall(dispenser);
-            self.travel(dispenser, sent);
+            self.travel(dispenser, sent, sent_us);
         }
     }
 
@@ -227,14 +235,14 @@ impl World {
         }
     }
 
-    fn travel(&mut self, dispenser: &mut impl Dispense, sent: Sent) {
+    fn travel(&mut self, dispenser: &mut impl Dispense, sent: Sent, sent_us: Micros) {
         let connect = self.happens(&self.nature.cold.clone());
         if connect.is_some() {
             dispenser.cold(sent);
         }
         let left_us = self.now_us + connect.unwrap_or(0);
         let arrived_us = left_us + self.draw(&self.nature.one_way.clone());
-        self.requests.push(Request { left_us, arrived_us });
+        self.requests.push(Request { sent_us, left_us, arrived_us });
         let served_us = arrived_us + self.draw(&self.nature.serve.clone());
         let end_us = served_us + self.draw(&self.nature.one_way.clone());
         self.ends.push(Reverse((end_us, sent)));
@@ -251,6 +259,21 @@ impl World {
             self.spends.iter().map(move |until_us| Spend { limit: name.clone(), until_us: *until_us, permits: 1 })
         };
         limits.iter().flat_map(rows).collect()
+    }
+
+    /// The most requests within any half-open window that ends with the arrival of one that left since then, and before now.
+    pub(super) fn most_within_since(&self, window_us: Micros, since_us: Micros) -> usize {
+        let within = |end_us: Micros| {
+            let before = self.requests.iter().filter(|other| end_us - window_us < other.arrived_us);
+            before.filter(|other| other.arrived_us <= end_us).count()
+        };
+        let since = self.requests.iter().filter(|request| request.sent_us >= since_us);
+        since.map(|request| within(request.arrived_us)).max().unwrap_or(0)
+    }
+
+    /// How many took their permit since then.
+    pub(super) fn count_since(&self, since_us: Micros) -> usize {
+        self.requests.iter().filter(|request| request.sent_us >= since_us).count()
     }
 
     /// The most requests that reached the server within any half-open window.

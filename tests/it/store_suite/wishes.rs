@@ -195,7 +195,9 @@ pub(crate) async fn a_stop_that_was_asked_for_is_seen_until_the_run_ends<T: Insp
 }
 
 // Seen failing with ask_to_pause.sql made to change nothing, and without its `control IS NOT 'stop'`.
-pub(crate) async fn a_pause_that_was_asked_for_is_seen_until_it_is_taken_back_or_the_run_ends<T: Inspect>(at: Scene<T>) {
+pub(crate) async fn a_pause_that_was_asked_for_is_seen_until_it_is_taken_back_or_the_run_ends<T: Inspect>(
+    at: Scene<T>,
+) {
     let mut at = at.with(&["a"]).await;
     let looked = async |at: &Scene<T>| {
         let look = at.store().look(at.run, None).await.expect("look");

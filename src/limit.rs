@@ -67,12 +67,10 @@ pub struct Left {
     pub next_us: Option<Micros>,
 }
 
-impl Limit {
-    /// Its window is so long that people have to know what is left in it.
-    #[must_use]
-    pub fn is_long(&self) -> bool {
-        self.window_us > 60 * SECOND_US
-    }
+/// A window is so long that people have to know what is left in it.
+#[must_use]
+pub fn is_long(window_us: Micros) -> bool {
+    window_us > 60 * SECOND_US
 }
 
 /// A step of the wall clock below this cannot be told from the steps in which the clock that nobody sets is read.

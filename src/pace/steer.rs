@@ -2,7 +2,7 @@
 
 use super::{Caution, Even, Pacer, Ring};
 use crate::clock::Micros;
-use crate::limit::{Left, Limit, Wait};
+use crate::limit::{Left, Limit, Wait, is_long};
 
 impl Pacer {
     /// From now on these limits hold. What was sent counts in the new ones too, so none of their windows holds more than is
@@ -71,7 +71,7 @@ impl Pacer {
     /// What the limits with long windows have left, where anything of them was used.
     #[must_use]
     pub fn left(&self, now_us: Micros) -> Vec<Left> {
-        let long = self.limits.iter().zip(&self.rings).filter(|(limit, _)| limit.is_long());
+        let long = self.limits.iter().zip(&self.rings).filter(|(limit, _)| is_long(limit.window_us));
         let left = long.map(|(limit, ring)| ring.left(limit, now_us));
         left.filter(|left| left.left < left.permits).collect()
     }

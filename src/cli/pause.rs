@@ -67,7 +67,8 @@ pub(super) async fn ask(db: &Path, pause: bool) -> anyhow::Result<(Run, u64)> {
         true => Ok((run, found.jobs.in_flight)),
         false if run.asked_to.as_deref() == Some("stop") => {
             let next = next::command("status", db);
-            Err(NothingThere(format!("the run that is going is stopping: there is nothing to {verb}\n  see `{next}`")).into())
+            Err(NothingThere(format!("the run that is going is stopping: there is nothing to {verb}\n  see `{next}`"))
+                .into())
         }
         false => Err(nothing(None).into()),
     }

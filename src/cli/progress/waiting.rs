@@ -17,7 +17,11 @@ pub(super) fn text(wait: &Wait, now_us: Micros) -> String {
 pub(super) fn member(paused_until_us: Micros, wait: Option<&Wait>, now_us: Micros) -> Option<(&str, Micros)> {
     let asked = Some(("server", paused_until_us));
     let waits = wait.map(|wait| (wait.limit.as_deref().unwrap_or("server"), wait.until_us));
-    [asked, waits].into_iter().flatten().filter(|(_, until_us)| *until_us > now_us).max_by_key(|(_, until_us)| *until_us)
+    [asked, waits]
+        .into_iter()
+        .flatten()
+        .filter(|(_, until_us)| *until_us > now_us)
+        .max_by_key(|(_, until_us)| *until_us)
 }
 
 /// How many permits are left, and when more come.

@@ -5,8 +5,8 @@ use sqlx::{Connection, Row, SqliteConnection};
 
 use super::failed;
 use crate::clock::Micros;
-use crate::limit::is_long;
 use crate::job::State;
+use crate::limit::is_long;
 use crate::report::{FailureKind, Jobs, LimitNow, Overview, Phase, Rate, Run, Sla, StageLatency};
 use crate::report::{over_last_minute, phase};
 use crate::store::StoreError;

@@ -94,8 +94,6 @@ const CLAIM_AHEAD_US: Micros = 25_000;
 /// A request that was let go.
 #[derive(Debug, Clone, Copy)]
 struct Request {
-    /// When it took its permit.
-    sent_us: Micros,
     /// When it left: at once, or when its connection was open.
     left_us: Micros,
     arrived_us: Micros,
@@ -221,10 +219,9 @@ impl World {
             let Some(sent) = dispenser.send(self.now_us) else { return };
             let until_us = self.queued.pop_front().unwrap_or(Micros::MAX);
             self.flights.insert(sent, until_us);
-            let sent_us = self.now_us;
             // It may stand still after it took a permit, before the request has left.
             self.stall(dispenser);
-            self.travel(dispenser, sent, sent_us);
+            self.travel(dispenser, sent);
         }
     }
 
@@ -235,14 +232,14 @@ impl World {
         }
     }
 
-    fn travel(&mut self, dispenser: &mut impl Dispense, sent: Sent, sent_us: Micros) {
+    fn travel(&mut self, dispenser: &mut impl Dispense, sent: Sent) {
         let connect = self.happens(&self.nature.cold.clone());
         if connect.is_some() {
             dispenser.cold(sent);
         }
         let left_us = self.now_us + connect.unwrap_or(0);
         let arrived_us = left_us + self.draw(&self.nature.one_way.clone());
-        self.requests.push(Request { sent_us, left_us, arrived_us });
+        self.requests.push(Request { left_us, arrived_us });
         let served_us = arrived_us + self.draw(&self.nature.serve.clone());
         let end_us = served_us + self.draw(&self.nature.one_way.clone());
         self.ends.push(Reverse((end_us, sent)));
@@ -261,19 +258,13 @@ impl World {
         limits.iter().flat_map(rows).collect()
     }
 
-    /// The most requests within any half-open window that ends with the arrival of one that left since then, and before now.
-    pub(super) fn most_within_since(&self, window_us: Micros, since_us: Micros) -> usize {
+    /// The most requests within any half-open window that ends with the arrival of one that is not among the first so many.
+    pub(super) fn most_within_after(&self, window_us: Micros, first: usize) -> usize {
         let within = |end_us: Micros| {
             let before = self.requests.iter().filter(|other| end_us - window_us < other.arrived_us);
             before.filter(|other| other.arrived_us <= end_us).count()
         };
-        let since = self.requests.iter().filter(|request| request.sent_us >= since_us);
-        since.map(|request| within(request.arrived_us)).max().unwrap_or(0)
-    }
-
-    /// How many took their permit since then.
-    pub(super) fn count_since(&self, since_us: Micros) -> usize {
-        self.requests.iter().filter(|request| request.sent_us >= since_us).count()
+        self.requests[first..].iter().map(|request| within(request.arrived_us)).max().unwrap_or(0)
     }
 
     /// The most requests that reached the server within any half-open window.

@@ -74,7 +74,7 @@ fn a_paused_run_sends_nothing_lands_and_processes_what_it_has_and_goes_on_when_t
     bench.check_clean(42, &server);
 }
 
-// Seen failing with a stop that is not heeded during a pause.
+// Seen failing with signals that are not heeded during a pause.
 #[test]
 fn a_paused_run_stops_at_once_and_the_next_one_begins_unpaused() {
     let server = holding(&Gate::closed());

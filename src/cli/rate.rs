@@ -82,13 +82,13 @@ pub(crate) async fn run(args: RateArgs, db: &Path) -> anyhow::Result<Exit> {
     store.close().await?;
     kept?;
     let (now, before) = (named(&limits), named(&before));
-    let was = if now == before { "as before".to_owned() } else { format!("no longer {before}") };
+    let was = if now == before { ", as before".to_owned() } else { format!(" (before: {before})") };
     if let Some(run) = found.run.as_ref().filter(|run| stop::is_going(run)) {
-        let said = format!("goes on {now}, {was}; so do those after it");
+        let said = format!("goes on {now}{was}; so do those after it");
         return pause::say(run, &said, &next::command("status", db));
     }
     let (name, next) = (db.display(), next::command(stop::next_verb(&found), db));
-    let text = format!("no run is going on {name}: the next one goes {now}, {was}\nnext: {next}\n");
+    let text = format!("no run is going on {name}: the next one goes {now}{was}\nnext: {next}\n");
     quiet_if_closed(write!(anstream::stdout(), "{text}"))?;
     Ok(Exit::Done)
 }

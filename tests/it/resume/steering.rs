@@ -108,7 +108,7 @@ fn a_rate_that_is_lowered_and_raised_while_a_run_goes_holds_from_then_on() {
     let ended = bench.run(&["rate", "5/s"]).exits(0);
     assert!(
         ended.stdout.contains(
-            " goes on at 5/s, no longer at 40/s + 10000/d; so do those after it
+            " goes on at 5/s (before: at 40/s + 10000/d); so do those after it
 "
         ),
         "{}",

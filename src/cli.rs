@@ -12,9 +12,11 @@ mod flags;
 mod import;
 pub(crate) mod log;
 mod next;
+mod pause;
 mod progress;
 mod prune;
 mod query;
+mod rate;
 mod rejected;
 mod retry;
 mod run;
@@ -25,6 +27,7 @@ mod status;
 mod stop;
 mod summary;
 mod terminal;
+mod unpause;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -68,6 +71,9 @@ enum Verb {
     Query(query::QueryArgs),
     Retry(retry::RetryArgs),
     Cancel(cancel::CancelArgs),
+    Pause(pause::PauseArgs),
+    Unpause(unpause::UnpauseArgs),
+    Rate(rate::RateArgs),
     Stop(stop::StopArgs),
     Prune(prune::PruneArgs),
     Export(Box<export::ExportArgs>),
@@ -86,6 +92,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Query(args) => query::run(args, &db).await,
         Verb::Retry(args) => retry::run(args, &db).await,
         Verb::Cancel(args) => cancel::run(args, &db).await,
+        Verb::Pause(args) => pause::run(args, &db).await,
+        Verb::Unpause(args) => unpause::run(args, &db).await,
+        Verb::Rate(args) => rate::run(args, &db).await,
         Verb::Stop(args) => stop::run(args, &db).await,
         Verb::Prune(args) => prune::run(args, &db).await,
         Verb::Export(args) => export::run(*args, &db, cli.quiet).await,

@@ -45,6 +45,34 @@ pub struct Allowance {
     pub until_us: Micros,
 }
 
+/// Why nothing is sent for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// Until then.
+    pub until_us: Micros,
+    /// The limit that has it wait, by name; `None`: the server asked for it.
+    pub limit: Option<String>,
+}
+
+/// What is left of a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its name.
+    pub limit: String,
+    /// N of the rule.
+    pub permits: u32,
+    /// So many may be used now.
+    pub left: u32,
+    /// When the first of those that are used may be used again.
+    pub next_us: Option<Micros>,
+}
+
+/// A window is so long that people have to know what is left in it.
+#[must_use]
+pub fn is_long(window_us: Micros) -> bool {
+    window_us > 60 * SECOND_US
+}
+
 /// A step of the wall clock below this cannot be told from the steps in which the clock that nobody sets is read.
 pub const LEAST_STEP_US: Micros = 20_000;
 

@@ -7,19 +7,22 @@ mod allowance;
 mod caution;
 mod dispenser;
 mod even;
+mod history;
 mod queue;
 mod ring;
+mod steer;
 mod trouble;
 
 use std::collections::BTreeMap;
 
 use crate::clock::Micros;
-use crate::limit::{Allowance, Limit, Spend};
+use crate::limit::{Allowance, DEFAULT_JITTER_US, Limit, Spend};
 
 use allowance::Allowances;
 use caution::Caution;
 pub use dispenser::Dispenser;
 use even::Even;
+use history::History;
 pub use queue::{Queue, TICK_US, Turn};
 use ring::{Ahead, Ring};
 pub use trouble::Setback;
@@ -60,6 +63,8 @@ pub struct Pacer {
     caution: Option<Caution>,
     allowances: Allowances,
     trouble: Trouble,
+    /// What has ended, for limits to come.
+    history: History,
     /// When the last request was sent.
     last_us: Micros,
     paused_until_us: Micros,
@@ -86,6 +91,7 @@ impl Pacer {
             caution: shortest.map(|limit| Caution::new(limit, 0)),
             allowances: Allowances::default(),
             trouble: Trouble::default(),
+            history: History::default(),
             last_us: Micros::MIN,
             paused_until_us,
             flights: BTreeMap::new(),
@@ -98,6 +104,11 @@ impl Pacer {
             }
             ring.forget(now_us);
         }
+        // The limit with the longest window knows the most.
+        let longest = limits.iter().max_by_key(|limit| limit.window_us);
+        for spend in spends.iter().filter(|spend| longest.is_some_and(|limit| limit.name == spend.limit)) {
+            pacer.history.add(spend.until_us.min(now_us), spend.permits);
+        }
         pacer.pause(paused_until_us);
         pacer
     }
@@ -108,6 +119,7 @@ impl Pacer {
     pub fn wary(mut self, doublings: u32) -> Self {
         let shortest = self.limits.iter().min_by_key(|limit| (limit.window_us, limit.permits));
         self.caution = shortest.map(|limit| Caution::new(limit, doublings));
+        self.rings.iter_mut().for_each(|ring| ring.doublings = doublings);
         self
     }
 
@@ -142,9 +154,7 @@ impl Pacer {
             ring.forget(now_us);
             ring.sent(now_us, 1);
         }
-        if !self.rings.is_empty() {
-            self.flights.insert(sent, Flight { sent_us: now_us, cold: false });
-        }
+        self.flights.insert(sent, Flight { sent_us: now_us, cold: false });
         Some(sent)
     }
 
@@ -166,8 +176,10 @@ impl Pacer {
         for ring in &mut self.rings {
             ring.ended(flight.sent_us, flight.cold, now_us);
         }
-        let jitter_us = self.limits.iter().map(|limit| limit.jitter_us).max().unwrap_or(0);
-        if flight.cold { now_us } else { now_us.min(flight.sent_us.saturating_add(jitter_us)) }
+        let jitter_us = self.limits.iter().map(|limit| limit.jitter_us).max().unwrap_or(DEFAULT_JITTER_US);
+        let arrived_us = if flight.cold { now_us } else { now_us.min(flight.sent_us.saturating_add(jitter_us)) };
+        self.history.add(arrived_us, 1);
+        arrived_us
     }
 
     /// The process stood still until now (a timer fired late): requests that took their permit before, and have not ended,

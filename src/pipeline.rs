@@ -1,6 +1,7 @@
 //! The only module that knows every step: claim -> pace -> fetch -> process -> commit.
 
 mod journey;
+mod steer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use crate::commit::{self, Claim, Committer, Outcome, Slot};
 use crate::fetch::{Fetcher, SecretHeader, SetupError};
 use crate::hope::{Hope, MaxFailures};
 use crate::job::{RetryRules, State};
-use crate::limit::Limit;
+use crate::limit::{Limit, Wait};
 use crate::pace::{Dispenser, Pacer, void_after};
 use crate::process::{Pool, Rule, Work};
 use crate::progress::{OnEvent, Pause, RunEvent, Tally};
@@ -23,7 +24,7 @@ use crate::reason::Reason;
 use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{Beat, NewRun, Recovered, RunOutcome, Store, StoreError, WallClock, Want};
+use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, WallClock, Want};
 use journey::Context;
 
 /// The database is looked at this often for what other processes did.
@@ -48,6 +49,8 @@ pub struct Run {
     pub lasts: Option<Duration>,
     /// Sends at most so many requests, retries included.
     pub max_requests: Option<u64>,
+    /// Stops where a limit, or a pause by the server, has the next request wait longer than this.
+    pub max_wait: Option<Duration>,
     /// Stops where so many jobs failed for good; `None`: where all of the first [`crate::hope::ENOUGH`] did.
     pub max_failures: Option<MaxFailures>,
     /// Stops where a response that it receives meets this, whatever its status.
@@ -73,6 +76,8 @@ pub struct Summary {
     pub stopped_because: Option<Reason>,
     /// What was done.
     pub tally: Tally,
+    /// The limits it kept, at last.
+    pub limits: Vec<Limit>,
     /// Jobs that were in flight when an earlier run died.
     pub interrupted: u64,
     /// Jobs still in flight when it left; the next run sends them again.
@@ -129,7 +134,7 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
     let id = recovered.run;
     let clock = run.clock;
     let mut drain = Drain::start(store.clone(), run, recovered)?;
-    let missing = drain.context.missing.clone();
+    let (missing, dispenser) = (drain.context.missing.clone(), drain.context.dispenser.clone());
     let ended = drain.claim_until_done().await;
     let landed = drain.land(ended).await;
     let outcome = landed.as_ref().map_or(RunOutcome::Error, |landed| landed.outcome);
@@ -140,7 +145,8 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
         return Err(RunError::Secret(why.clone()));
     }
     let elapsed_us = clock.now_us() - began_us;
-    Ok(Summary { run: id, outcome, stopped_because, tally, interrupted, abandoned, elapsed_us })
+    let limits = dispenser.limits();
+    Ok(Summary { run: id, outcome, stopped_because, tally, limits, interrupted, abandoned, elapsed_us })
 }
 
 /// A run under way.
@@ -163,8 +169,14 @@ struct Drain<S> {
     lasts: Option<Duration>,
     /// No claim after this.
     ends_us: Micros,
+    /// Waits for its next request at most so long.
+    max_wait: Option<Duration>,
     /// Why it stopped by itself.
     stopped_because: Option<Reason>,
+    /// Another terminal has it send nothing for now.
+    held: bool,
+    /// The wait that it has told of last.
+    waits: Option<Wait>,
     fetched: bool,
     idle_until_us: Micros,
     look_us: Micros,
@@ -225,7 +237,7 @@ impl<S: Store> Drain<S> {
             left: AtomicU64::new(run.limit.unwrap_or(u64::MAX)),
             missing: Arc::default(),
         };
-        Ok(Self {
+        let drain = Self {
             context: Arc::new(context),
             stop,
             clock,
@@ -237,14 +249,19 @@ impl<S: Store> Drain<S> {
             server,
             limit: run.limit,
             max_requests: run.max_requests,
+            max_wait: run.max_wait,
             lasts: run.lasts,
             stopped_because: None,
+            held: false,
+            waits: None,
             ends_us: run.lasts.map_or(Micros::MAX, |lasts| now_us.saturating_add(micros(lasts))),
             fetched: true,
             idle_until_us: 0,
             look_us: now_us + LOOK_US,
             beat_us: now_us + BEAT_US,
-        })
+        };
+        drain.tell_what_is_left();
+        Ok(drain)
     }
 
     fn in_flight(&self) -> usize {
@@ -313,6 +330,9 @@ impl<S: Store> Drain<S> {
                 return Ok(Some(reason));
             }
         }
+        if let Some(reason) = self.waits_too_long(now_us).await? {
+            return Ok(Some(reason));
+        }
         Ok(self.looked_and_told_to_stop(now_us).await?.then_some(Reason::Told))
     }
 
@@ -336,10 +356,13 @@ impl<S: Store> Drain<S> {
 
     /// What to claim together with the outcomes that have come in: the places they free count as free.
     fn plan(&self, now_us: Micros) -> Plan<Claim> {
+        if self.held && !self.fetched {
+            return Plan::Wait(Micros::MAX);
+        }
         let dispenser = &self.context.dispenser;
         let freed = self.received.iter().filter(|outcome| outcome.frees()).count();
         let free = (self.slots.available_permits() + freed).min(usize::try_from(self.left()).unwrap_or(usize::MAX));
-        let requests = usize::try_from(dispenser.left()).unwrap_or(usize::MAX);
+        let requests = if self.held { 0 } else { usize::try_from(dispenser.left()).unwrap_or(usize::MAX) };
         let due_us = match requests {
             0 => Some(Vec::new()),
             _ => (!dispenser.is_unlimited() && free > 0)
@@ -380,23 +403,6 @@ impl<S: Store> Drain<S> {
             self.journeys.spawn(self.context.clone().journey(lease, claimed_us, slot));
         }
         Ok(false)
-    }
-
-    async fn looked_and_told_to_stop(&mut self, now_us: Micros) -> Result<bool, RunError> {
-        if now_us < self.look_us {
-            return Ok(false);
-        }
-        self.look_us = now_us + LOOK_US;
-        let beat = (now_us >= self.beat_us).then(|| Beat { at_us: now_us, boot: BootTime::read() });
-        if beat.is_some() {
-            self.beat_us = now_us + BEAT_US;
-        }
-        let look = self.context.store.look(self.committer.run, beat.as_ref()).await?;
-        if look.changed {
-            self.idle_until_us = 0;
-            self.fetched = true;
-        }
-        Ok(look.stop)
     }
 
     /// Lets what flies land, for as long as the grace lasts, and commits it.

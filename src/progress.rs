@@ -3,7 +3,7 @@
 use crate::attempt::{ErrorType, Measured};
 use crate::clock::Micros;
 use crate::job::{Event, Next, State};
-use crate::limit::Limit;
+use crate::limit::{Left, Limit, Wait};
 use crate::minutes::Minutes;
 use crate::reason::Reason;
 use crate::store::{Counts, WallClock};
@@ -34,6 +34,17 @@ pub enum RunEvent<'a> {
     /// and a little slower.
     Widened {
         /// The limits, with the spread that is allowed for now.
+        limits: &'a [Limit],
+    },
+    /// Nothing is sent for long, because of a limit or because the server asked for it.
+    Waits(&'a Wait),
+    /// At its start, or where its limits have changed: what is left of a limit with a long window.
+    Left(&'a Left),
+    /// Another terminal has it send nothing until that is taken back (`true`), or has taken it back.
+    Held(bool),
+    /// Another terminal has changed its limits; none = as fast as the server answers.
+    Relimited {
+        /// The limits from now on.
         limits: &'a [Limit],
     },
     /// The wall clock was set since the last run, or the machine was booted anew.

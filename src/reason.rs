@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use crate::clock::Micros;
 use crate::hope::MaxFailures;
+use crate::report::second;
 
 /// Why a run claimed nothing more although jobs were left.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +18,15 @@ pub enum Reason {
     Time(Duration),
     /// It has sent as many requests as it was to.
     Requests(u64),
+    /// Its next request would have waited longer than it was to wait.
+    Wait {
+        /// What it was to wait at most.
+        most: Duration,
+        /// When it would have gone on.
+        until_us: Micros,
+        /// The limit that has it wait; `None`: the server asked for it.
+        limit: Option<String>,
+    },
     /// Another process asked it to, through the database.
     Told,
     /// The server refused its credentials, again and again.
@@ -54,7 +65,7 @@ impl Reason {
     /// The run could not have succeeded; otherwise it stopped on purpose.
     #[must_use]
     pub fn is_hopeless(&self) -> bool {
-        !matches!(self, Self::Jobs(_) | Self::Time(_) | Self::Requests(_) | Self::Told)
+        !matches!(self, Self::Jobs(_) | Self::Time(_) | Self::Requests(_) | Self::Wait { .. } | Self::Told)
     }
 }
 
@@ -64,6 +75,14 @@ impl fmt::Display for Reason {
             Self::Jobs(most) => write!(f, "it has begun as many jobs as it was to: {most}"),
             Self::Time(lasts) => write!(f, "its time was over: {}", humantime::format_duration(*lasts)),
             Self::Requests(most) => write!(f, "it has sent as many requests as it was to: {most}"),
+            Self::Wait { most, until_us, limit } => {
+                let (until, most) = (second(*until_us), humantime::format_duration(*most));
+                match limit {
+                    Some(limit) => write!(f, "{limit} allows the next request at {until}")?,
+                    None => write!(f, "the server takes the next request at {until}")?,
+                }
+                write!(f, ", and it was to wait {most} at most")
+            }
             Self::Told => f.write_str("another process asked it to"),
             Self::Credentials { answers, status_codes } => {
                 let codes: Vec<_> = status_codes.iter().map(u16::to_string).collect();

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
 
-use crate::clock::Micros;
+use crate::clock::{Micros, SECOND_US};
 
 /// No sign of life of a run for so long: it is gone.
 pub const SILENT_US: Micros = 15_000_000;
@@ -92,6 +92,8 @@ pub struct Run {
     /// When it ended.
     #[serde(serialize_with = "iso_option")]
     pub ended_at: Option<Micros>,
+    /// What another terminal asks of it: `pause` or `stop`.
+    pub asked_to: Option<String>,
 }
 
 /// Where a run stands.
@@ -118,6 +120,11 @@ pub struct LimitNow {
     /// Nothing is sent before; `None` = it is not paused.
     #[serde(serialize_with = "iso_option")]
     pub paused_until: Option<Micros>,
+    /// Permits that may be used now, where the window is longer than a minute.
+    pub left: Option<u64>,
+    /// When the next may be used, where none is left.
+    #[serde(serialize_with = "iso_option")]
+    pub next_at: Option<Micros>,
 }
 
 /// How fast it goes.
@@ -215,6 +222,13 @@ pub fn iso_8601(at: Micros) -> String {
     // The year 9999 is as far as the form goes; a clock beyond it is shown as that.
     let since = since.min(Duration::from_secs(253_402_300_799));
     humantime::format_rfc3339_micros(UNIX_EPOCH + since).to_string()
+}
+
+/// `2026-11-23T18:04:38Z`, a second that has begun counted whole: then it is over.
+#[must_use]
+pub fn second(at: Micros) -> String {
+    let whole = at.saturating_add(SECOND_US - 1) / SECOND_US * SECOND_US;
+    iso_8601(whole).replace(".000000", "")
 }
 
 // serde hands over references.

@@ -20,8 +20,10 @@ use crate::settings::OnUncertain;
 pub use changes::{Change, Judge, OnConflict, Part, Parts, Rerender, Rerendered, Stored};
 
 pub mod memory;
+mod steer;
 mod wall_clock;
 
+pub use steer::Look;
 pub use wall_clock::{Beat, WallClock};
 
 /// Why the store could not do what it was asked.
@@ -211,15 +213,6 @@ pub struct Recovered {
     pub limits: Vec<(Limit, Micros)>,
     /// Whether the times of the last run mean what they did.
     pub wall_clock: WallClock,
-}
-
-/// What may have changed from outside while a run goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Look {
-    /// Another process has written to the database since the last look.
-    pub changed: bool,
-    /// Another terminal asks this run to stop.
-    pub stop: bool,
 }
 
 /// What became of jobs that somebody wanted elsewhere.
@@ -457,6 +450,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Asks a run to stop, as another terminal does; its [`Store::look`] tells it. `false`: it has ended.
     fn ask_to_stop(&self, run: i64) -> impl Future<Output = Done<bool>> + Send;
+
+    /// Asks a run to send nothing, or to go on; the next run is not asked. `false`: it has ended, or is asked to stop.
+    fn ask_to_pause(&self, run: i64, pause: bool) -> impl Future<Output = Done<bool>> + Send;
+
+    /// Makes the limits these, for the run that is going, which has to look at [`Store::limits`], and for those to come. A
+    /// new one knows what was sent under the old ones, and what the server asked for holds. Asked again, nothing changes.
+    fn keep_limits(&self, limits: &[Limit]) -> impl Future<Output = Done<()>> + Send;
+
+    /// The limits as they stand, the shortest window first.
+    fn limits(&self) -> impl Future<Output = Done<Vec<Limit>>> + Send;
 
     /// Moves those of these jobs that nobody holds where [`crate::job::wished`] says; the rest is left alone and counted.
     /// Works while a run is going, which takes them up. After a crash all of them are moved or none; asked again, those that

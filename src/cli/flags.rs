@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 use haul::backoff::Backoff;
-use haul::limit::Limit;
 use haul::settings::guard::{HostPattern, HostPatternError};
 use haul::settings::{Durability, OnUncertain, RequestTemplate, Settings};
 use haul::status::StatusSet;
 
 use super::exit::UsageError;
+use super::rate;
 use super::secrets::{self, Given};
 
 /// How rows become requests.
@@ -85,9 +85,9 @@ impl CredentialFlags {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Pace, processing and retries")]
 pub(crate) struct WorkFlags {
-    /// Rate limit: 20/s, 600/m, 100/10s, 10000/d; repeatable, all hold at once [default: none]
+    /// Rate limit: 20/s, 600/m, 100/10s, 10000/d; repeatable, all hold at once; 'none' = no limit [default: none]
     #[arg(short, long, value_name = "N/TIME", env = "HAUL_RATE", value_delimiter = ',')]
-    rate: Vec<Limit>,
+    rate: Vec<rate::Given>,
     /// Spread between sending and arriving, J of the rate rule [default: 20ms]
     #[arg(long, value_name = "TIME", value_parser = time)]
     jitter: Option<Duration>,
@@ -174,8 +174,8 @@ impl WorkFlags {
                 *over = given;
             }
         }
-        if !self.rate.is_empty() {
-            settings.limits = self.rate; // a given rate replaces the whole set
+        if let Some(limits) = rate::limits(self.rate)? {
+            settings.limits = limits; // a given rate replaces the whole set
         }
         if let Some(jitter) = self.jitter {
             for limit in &mut settings.limits {

@@ -1,6 +1,7 @@
 //! How a run goes, on stderr: a bar on a terminal, a plain line every ten seconds off it, or an object a second.
 
 pub(crate) mod bar;
+mod waiting;
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +9,9 @@ use std::time::Duration;
 
 use haul::clock::{Clock, Micros, SECOND_US, span};
 use haul::job::State;
+use haul::limit::Wait;
 use haul::progress::{Pause, RunEvent, Tally, count};
+use haul::report::iso_8601;
 
 use super::terminal::{cut, visible};
 
@@ -52,6 +55,9 @@ struct Shown {
     rated_us: Micros,
     paused_until_us: Micros,
     paused_by: &'static str,
+    /// Another terminal has it send nothing.
+    held: bool,
+    waits: Option<Wait>,
     over: bool,
 }
 
@@ -120,6 +126,26 @@ impl Progress {
                     Pause::Trouble => "the server is in trouble, next probe in",
                     Pause::Rebooted => "the machine was booted anew, waiting for",
                 };
+            }
+            RunEvent::Waits(wait) => shown.waits = Some(Wait::clone(wait)),
+            RunEvent::Held(held) => {
+                shown.held = *held;
+                drop(shown);
+                self.note(match held {
+                    true => "another terminal paused it: nothing is sent until `unpause`",
+                    false => "another terminal has it go on",
+                });
+            }
+            RunEvent::Relimited { limits } => {
+                shown.waits = None;
+                drop(shown);
+                let names: Vec<_> = limits.iter().map(|limit| visible(&limit.name)).collect();
+                let names = if names.is_empty() { "no limit".to_owned() } else { names.join(" + ") };
+                self.note(&format!("another terminal changed the rate: {names} from now on"));
+            }
+            RunEvent::Left(left) => {
+                drop(shown);
+                self.note(&waiting::left(left, self.clock.now_us()));
             }
             RunEvent::Widened { limits } => {
                 let names: Vec<_> = limits.iter().map(|limit| limit.name.as_str()).collect();
@@ -221,9 +247,13 @@ impl Shown {
         let rate = self.rate(now_us);
         let mut text = format!("{rate:.1}/s");
         let left = self.total.saturating_sub(self.done());
-        if self.paused_until_us > now_us {
+        if self.held {
+            text += "  paused from another terminal, `unpause` goes on";
+        } else if self.paused_until_us > now_us {
             let wait = Duration::from_secs(span(self.paused_until_us - now_us).as_secs() + 1);
             text += &format!("  {} {}", self.paused_by, humantime::format_duration(wait));
+        } else if let Some(wait) = self.waits.as_ref().filter(|wait| wait.until_us > now_us) {
+            text += &format!("  {}", waiting::text(wait, now_us));
         } else if rate > 0.0 && left > 0 {
             let eta = Duration::from_secs((left as f64 / rate).ceil() as u64);
             text += &format!("  ETA {}", humantime::format_duration(eta));
@@ -241,9 +271,11 @@ impl Shown {
         let rate_per_s = (self.rate(now_us) * 10.0).round() / 10.0;
         let Tally { succeeded, failed, retried, refused, .. } = self.tally;
         let (done, total) = (self.done(), self.total);
+        let (waits_for, until_us) = waiting::member(self.paused_until_us, self.waits.as_ref(), now_us).unzip();
         serde_json::json!({
             "done": done, "total": total, "succeeded": succeeded, "failed": failed, "retried": retried,
-            "refused": refused, "rate_per_s": rate_per_s,
+            "refused": refused, "rate_per_s": rate_per_s, "paused": self.held, "waits_for": waits_for,
+            "waits_until": until_us.map(iso_8601),
         })
         .to_string()
     }

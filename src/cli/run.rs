@@ -80,6 +80,9 @@ pub(crate) struct OnceFlags {
     /// Send at most so many requests, retries included, then stop
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_requests: Option<u64>,
+    /// Stop where a limit, or a pause that the server asks for, has the next request wait longer than this: 10m, 8h
+    #[arg(long, value_name = "TIME", value_parser = super::flags::time)]
+    max_wait: Option<Duration>,
     /// Stop with exit 5 once so many jobs, or so many % of those finished, failed for good [default: the first 20 all did]
     #[arg(long, value_name = "N|P%")]
     max_failures: Option<MaxFailures>,
@@ -135,6 +138,8 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
             return Ok(Exit::Rejected);
         }
     }
+    // While it imported, another terminal may have changed the limits; the database says what is intended.
+    settings.limits = remembered(db).await?.settings().limits;
     let exit = drain(held, settings, work, once, Watch { stop, seen, clock, quiet, demo: false }).await?;
     Ok(if exit == Exit::Done && rejected > 0 { Exit::Rejected } else { exit })
 }
@@ -305,6 +310,7 @@ pub(crate) async fn drain(
         limit: once.limit,
         lasts: once.lasts,
         max_requests: once.max_requests,
+        max_wait: once.max_wait,
         max_failures: once.max_failures,
         stop_if: once.stop_if,
         stop,

@@ -9,6 +9,8 @@ use clap::Args;
 use haul::clock::Clock;
 use haul::store::sqlite::{open_read_only, overview};
 
+pub(super) use draw::{digits, time};
+
 use super::exit::Exit;
 use super::terminal::quiet_if_closed;
 

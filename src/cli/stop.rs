@@ -32,14 +32,14 @@ pub(crate) struct StopArgs {}
 pub(crate) async fn run(StopArgs {}: StopArgs, db: &Path) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let found = look(db, clock).await?;
-    let Some(run) = found.run.as_ref().filter(|run| run.phase == Phase::Running) else {
-        return Err(NothingThere(idle(found.run.as_ref(), db)).into());
+    let Some(run) = found.run.as_ref().filter(|run| is_going(run)) else {
+        return Err(NothingThere(idle(found.run.as_ref(), "stop", db)).into());
     };
     let store = SqliteStore::open(db, Durability::PowerLoss, false).await?;
     let asked = store.ask_to_stop(run.id).await;
     store.close().await?;
     if !asked? {
-        return Err(NothingThere(idle(None, db)).into());
+        return Err(NothingThere(idle(None, "stop", db)).into());
     }
     let host = visible(&run.host);
     let (flying, next) = (many(found.jobs.in_flight, "job"), next::command("status", db));
@@ -52,25 +52,36 @@ pub(crate) async fn run(StopArgs {}: StopArgs, db: &Path) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-fn idle(run: Option<&Run>, db: &Path) -> String {
+/// Why there is no run to do this to.
+pub(super) fn idle(run: Option<&Run>, verb: &str, db: &Path) -> String {
     let name = db.display();
     match run {
         Some(run) if run.phase == Phase::Gone => {
             let since = iso_8601(run.heartbeat_at);
             format!("no run is going on {name}: the last one (pid {}) has not been heard of since {since}", run.pid)
         }
-        _ => format!("no run is going on {name}: there is nothing to stop"),
+        _ => format!("no run is going on {name}: there is nothing to {verb}"),
     }
 }
 
 /// The run that is going, if any, and the verb that begins the next one.
 pub(super) async fn going(db: &Path, clock: Clock) -> anyhow::Result<(Option<Run>, &'static str)> {
     let found = look(db, clock).await?;
-    let verb = if found.source.as_deref() == Some(next::DEMO) { "demo" } else { "resume" };
-    Ok((found.run.filter(|run| run.phase == Phase::Running), verb))
+    let verb = next_verb(&found);
+    Ok((found.run.filter(is_going), verb))
 }
 
-async fn look(db: &Path, clock: Clock) -> anyhow::Result<Overview> {
+/// The verb that begins the next run.
+pub(super) fn next_verb(found: &Overview) -> &'static str {
+    if found.source.as_deref() == Some(next::DEMO) { "demo" } else { "resume" }
+}
+
+/// It gives signs of life.
+pub(super) fn is_going(run: &Run) -> bool {
+    run.phase == Phase::Running
+}
+
+pub(super) async fn look(db: &Path, clock: Clock) -> anyhow::Result<Overview> {
     use sqlx::Connection;
 
     let mut conn = open_read_only(db).await?;

@@ -8,6 +8,7 @@ use haul::job::State;
 use haul::pipeline::Summary;
 use haul::progress::{Tally, count};
 use haul::reason::Reason;
+use haul::report::iso_8601;
 use haul::settings::Settings;
 use haul::store::{Counts, RunOutcome};
 
@@ -61,6 +62,7 @@ fn advice(reason: &Reason) -> Option<&'static str> {
             Some("see what fails and mend it; or go on in spite of it with `resume --max-failures N`")
         }
         Reason::Failures { .. } => Some("see what fails and mend it; `resume` goes on in spite of it"),
+        Reason::Wait { .. } => Some("go on then; or now without --max-wait, which waits"),
         Reason::StopIf { .. } => Some("`resume` goes on with what is left"),
         _ => None,
     }
@@ -110,7 +112,7 @@ fn text(out: &mut impl Write, summary: &Summary, counts: &Counts, settings: &Set
     }
     writeln!(out, "  this run  {} succeeded, {} failed", tally.succeeded, tally.failed)?;
     writeln!(out, "  table     {} succeeded, {} failed, {left} left", of(State::Succeeded), of(State::Failed))?;
-    let limits: Vec<_> = settings.limits.iter().map(|limit| limit.name.as_str()).collect();
+    let limits: Vec<_> = summary.limits.iter().map(|limit| limit.name.as_str()).collect();
     let limit = if limits.is_empty() { String::new() } else { format!(" (limit {})", limits.join(" + ")) };
     let rate = rate(tally).map_or(String::new(), |rate| format!(" at {rate:.1}/s{limit}"));
     writeln!(out, "  requests  {}{rate}, {} refused (429), {} retried", tally.requests, tally.refused, tally.retried)?;
@@ -146,6 +148,14 @@ fn failures(out: &mut impl Write, counts: &Counts) -> io::Result<()> {
     Ok(())
 }
 
+/// When the limit or the server lets the next run send something.
+fn goes_on_at(reason: Option<&Reason>) -> Option<String> {
+    match reason {
+        Some(Reason::Wait { until_us, .. }) => Some(iso_8601(*until_us)),
+        _ => None,
+    }
+}
+
 fn object(summary: &Summary, counts: &Counts) -> serde_json::Value {
     let tally = &summary.tally;
     let of = |state| count(counts, Some(state), None);
@@ -153,6 +163,7 @@ fn object(summary: &Summary, counts: &Counts) -> serde_json::Value {
     serde_json::json!({
         "schema": 1, "run": summary.run, "outcome": summary.outcome.as_str(),
         "stopped_because": summary.stopped_because.as_ref().map(Reason::to_string),
+        "goes_on_at": goes_on_at(summary.stopped_because.as_ref()),
         "elapsed_s": summary.elapsed_us as f64 / SECOND_US as f64,
         "succeeded": tally.succeeded, "failed": tally.failed, "requests": tally.requests, "refused": tally.refused,
         "retried": tally.retried, "rate_per_s": rate(tally), "within_sla": tally.within_sla, "late": tally.late,

@@ -43,6 +43,7 @@ pub struct Runner {
     secret_headers: Vec<SecretHeader>,
     begins: Option<u64>,
     max_requests: Option<u64>,
+    max_wait: Option<Duration>,
     max_failures: Option<MaxFailures>,
     stop_if: Option<Rule>,
     lasts: Option<Duration>,
@@ -63,6 +64,7 @@ impl Runner {
             secret_headers: Vec::new(),
             begins: None,
             max_requests: None,
+            max_wait: None,
             max_failures: None,
             stop_if: None,
             lasts: None,
@@ -253,6 +255,12 @@ impl Runner {
         self
     }
 
+    /// Stops where a limit, or a pause that the server asked for, has the next request of this run wait longer than this.
+    pub fn max_wait(mut self, wait: Duration) -> Self {
+        self.max_wait = Some(wait);
+        self
+    }
+
     /// Stops at so many jobs that failed for good in this run: `10`, or `5%` of those that are finished.
     pub fn max_failures(mut self, most: &str) -> Self {
         self.max_failures = self.kept(most.parse::<MaxFailures>().map_err(|e| Error::Configuration(e.to_string())));
@@ -329,6 +337,7 @@ impl Runner {
             secret_headers: self.secret_headers,
             limit: self.begins,
             max_requests: self.max_requests,
+            max_wait: self.max_wait,
             max_failures: self.max_failures,
             stop_if: self.stop_if,
             lasts: self.lasts,

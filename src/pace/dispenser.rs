@@ -6,7 +6,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{Pacer, Queue, Sent, Setback, TICK_US, Turn};
 use crate::clock::{Clock, Micros};
-use crate::limit::{Allowance, Limit};
+use crate::limit::{Allowance, Left, Limit, Wait};
 
 /// A shared queue, and the clock it is served by.
 #[derive(Debug)]
@@ -16,24 +16,32 @@ pub struct Dispenser {
     /// Held by the first of those that follow a redirect.
     following: tokio::sync::Mutex<()>,
     clock: Clock,
-    unlimited: bool,
 }
 
 #[derive(Debug)]
 struct State {
     queue: Queue<oneshot::Sender<Sent>>,
     closed: bool,
+    /// Nothing is handed out for now.
+    held: bool,
     /// Permits that may still be handed out.
     left: u64,
+}
+
+impl State {
+    /// No limit holds.
+    fn unlimited(&self) -> bool {
+        self.queue.limits().is_empty()
+    }
 }
 
 impl Dispenser {
     /// Hands out what this pacer allows, `most` permits in all.
     #[must_use]
     pub fn new(pacer: Pacer, most: u64, clock: Clock) -> Self {
-        let unlimited = pacer.limits().is_empty();
-        let state = Mutex::new(State { queue: Queue::new(pacer, clock.now_us()), closed: false, left: most });
-        Self { state, changed: Notify::new(), following: tokio::sync::Mutex::default(), clock, unlimited }
+        let queue = Queue::new(pacer, clock.now_us());
+        let state = Mutex::new(State { queue, closed: false, held: false, left: most });
+        Self { state, changed: Notify::new(), following: tokio::sync::Mutex::default(), clock }
     }
 
     /// A poisoned lock is used on: the methods of the queue leave it whole, and a limit must hold whatever else failed.
@@ -47,7 +55,8 @@ impl Dispenser {
     }
 
     /// Waits until the permit for a request that follows a redirect falls due within the horizon, and tells when: it is then
-    /// to be written down, and taken by [`Dispenser::permit`]. First come first served. `None`: the run is stopping.
+    /// to be written down, and taken by [`Dispenser::permit`]; [`Micros::MAX`]: no limit holds, so nothing is written down. First
+    /// come first served. `None`: the run is stopping, or all permits are used.
     pub async fn follow(&self, horizon_us: Micros) -> Option<Micros> {
         self.state().queue.follow();
         let _first = self.following.lock().await;
@@ -55,26 +64,41 @@ impl Dispenser {
             let now_us = self.clock.now_us();
             {
                 let mut state = self.state();
-                if state.closed {
+                if state.closed || state.left == 0 {
                     return None;
                 }
-                if let Some(due_us) = state.queue.follow_due(now_us, horizon_us) {
-                    return Some(due_us);
+                match () {
+                    () if state.held => {}
+                    () if state.unlimited() => {
+                        state.queue.follow_at_once();
+                        return Some(Micros::MAX);
+                    }
+                    () => {
+                        if let Some(due_us) = state.queue.follow_due(now_us, horizon_us) {
+                            return Some(due_us);
+                        }
+                    }
                 }
             }
             self.clock.sleep_until_us(now_us + TICK_US).await;
         }
     }
 
-    /// Waits for the moment at which a request may be sent under a permit that is void after `void_after_us`. `None`: it
-    /// became void, all permits are used, or the run is stopping; nothing may be sent.
+    /// Waits for the moment at which a request may be sent under a permit that is void after `void_after_us`;
+    /// [`Micros::MAX`]: one that was not written down, as no limit held. `None`: it became void, all permits are used, the run
+    /// is stopping or nothing is sent for now; nothing may be sent by it.
     pub async fn permit(&self, void_after_us: Micros) -> Option<Sent> {
         let granted = {
             let mut state = self.state();
             if state.closed || state.left == 0 {
                 return None;
             }
-            if self.unlimited
+            // What was not written down is only good where no limit holds.
+            if state.held || (void_after_us == Micros::MAX && !state.unlimited()) {
+                state.queue.forgo();
+                return None;
+            }
+            if state.unlimited()
                 && let Some(sent) = state.queue.at_once(self.clock.now_us())
             {
                 state.left -= 1;
@@ -110,7 +134,7 @@ impl Dispenser {
     /// No limit holds: permits need neither be forecast nor written down.
     #[must_use]
     pub fn is_unlimited(&self) -> bool {
-        self.unlimited
+        self.state().unlimited()
     }
 
     /// The request needs a new connection.
@@ -120,8 +144,9 @@ impl Dispenser {
 
     /// The head of its response, or an error, was seen. Gives the time from which its permit counts.
     pub fn ended(&self, sent: Sent, now_us: Micros) -> Micros {
-        let counts_from_us = self.state().queue.ended(sent, now_us);
-        if !self.unlimited {
+        let mut state = self.state();
+        let counts_from_us = state.queue.ended(sent, now_us);
+        if !state.unlimited() {
             self.changed.notify_one();
         }
         counts_from_us
@@ -143,6 +168,46 @@ impl Dispenser {
     /// A request failed in a way that may pass: what that means, and the limits, to be paused where it means a wait.
     pub fn failed(&self, sent: Sent) -> (Setback, Vec<Limit>) {
         self.state().queue.failed(sent, self.clock.now_us())
+    }
+
+    /// Hands nothing out for now, or goes on; those who wait are sent away at once.
+    pub fn hold(&self, held: bool) {
+        let mut state = self.state();
+        state.held = held;
+        if held {
+            drop(state.queue.dismiss(|_| true));
+        } else {
+            state.queue.rest(self.clock.now_us());
+        }
+    }
+
+    /// From now on these limits hold; none = as fast as the server answers. Where there was none before, those who wait are
+    /// sent away: their permits are not written down.
+    pub fn relimit(&self, limits: &[Limit]) {
+        let mut state = self.state();
+        state.queue.relimit(limits, self.clock.now_us());
+        if !state.unlimited() {
+            drop(state.queue.dismiss(|void_after_us| void_after_us == Micros::MAX));
+        }
+        self.changed.notify_one();
+    }
+
+    /// The limits as they are now.
+    #[must_use]
+    pub fn limits(&self) -> Vec<Limit> {
+        self.state().queue.limits().to_vec()
+    }
+
+    /// Why nothing may be sent now: see [`Pacer::wait`].
+    #[must_use]
+    pub fn wait(&self, now_us: Micros) -> Option<Wait> {
+        self.state().queue.wait(now_us)
+    }
+
+    /// What is left of long windows now: see [`Pacer::left`].
+    #[must_use]
+    pub fn left_of_long(&self) -> Vec<Left> {
+        self.state().queue.left(self.clock.now_us())
     }
 
     /// Nobody is served any more; those who wait learn it at once.

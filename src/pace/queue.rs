@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{Pacer, Sent, Setback};
 use crate::clock::Micros;
-use crate::limit::{Allowance, Limit};
+use crate::limit::{Allowance, Left, Limit, Wait};
 
 /// Whoever serves the queue looks at least this often, so that a standstill of the process is noticed.
 pub const TICK_US: Micros = 20_000;
@@ -158,6 +158,54 @@ impl<T> Queue<T> {
     pub fn failed(&mut self, sent: Sent, now_us: Micros) -> (Setback, Vec<Limit>) {
         let setback = self.pacer.failed(sent, now_us);
         (setback, self.pacer.limits().to_vec())
+    }
+
+    /// From now on these limits hold: see [`Pacer::relimit`].
+    pub fn relimit(&mut self, limits: &[Limit], now_us: Micros) {
+        self.notice_standstill(now_us);
+        self.pacer.relimit(limits, now_us);
+    }
+
+    /// Nothing is saved up until now.
+    pub fn rest(&mut self, now_us: Micros) {
+        self.pacer.pause(now_us);
+    }
+
+    /// The limits as they are now.
+    #[must_use]
+    pub fn limits(&self) -> &[Limit] {
+        self.pacer.limits()
+    }
+
+    /// Why nothing may be sent now: see [`Pacer::wait`].
+    #[must_use]
+    pub fn wait(&self, now_us: Micros) -> Option<Wait> {
+        self.pacer.wait(now_us)
+    }
+
+    /// What is left of long windows: see [`Pacer::left`].
+    #[must_use]
+    pub fn left(&self, now_us: Micros) -> Vec<Left> {
+        self.pacer.left(now_us)
+    }
+
+    /// Who has claimed a permit does not come for it.
+    pub fn forgo(&mut self) {
+        self.claimed = self.claimed.saturating_sub(1);
+    }
+
+    /// The first of those who follow a redirect needs no forecast: no limit holds.
+    pub fn follow_at_once(&mut self) {
+        self.following = self.following.saturating_sub(1);
+    }
+
+    /// Sends those away who wait for a permit that is void after such a time.
+    pub fn dismiss(&mut self, which: impl Fn(Micros) -> bool) -> Vec<T> {
+        let (gone, stay): (Vec<_>, Vec<_>) =
+            self.waiting.drain(..).partition(|(void_after_us, _)| which(*void_after_us));
+        self.waiting.extend(stay);
+        self.claimed = self.claimed.saturating_sub(gone.len());
+        gone.into_iter().map(|(_, who)| who).collect()
     }
 
     /// Sends all away who wait.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque, btree_map};
 use std::iter::Peekable;
 
 use crate::clock::Micros;
-use crate::limit::Limit;
+use crate::limit::{Left, Limit};
 
 /// Up to so many permits each is kept to the microsecond; above, they share buckets.
 const EXACT_PERMITS: u32 = 20_000;
@@ -25,6 +25,8 @@ pub(super) struct Ring {
     permits: i64,
     window_us: Micros,
     jitter_us: Micros,
+    /// How often J was doubled, in this run and before.
+    pub(super) doublings: u32,
     /// Width of a bucket. A permit is void when its bucket ends: later than it need be, never sooner.
     bucket_us: Micros,
     /// Permits by the time at which they are void.
@@ -43,6 +45,7 @@ impl Ring {
             permits: i64::from(limit.permits.max(1)),
             window_us,
             jitter_us: limit.jitter_us.max(0),
+            doublings: 0,
             bucket_us,
             voids: BTreeMap::new(),
             known: 0,
@@ -53,6 +56,20 @@ impl Ring {
     /// Counts permits as sent at `sent_us`, on an open connection.
     pub(super) fn sent(&mut self, sent_us: Micros, permits: u32) {
         self.add(sent_us.saturating_add(self.jitter_us), i64::from(permits));
+    }
+
+    /// Counts requests that are known to have reached the server by then.
+    pub(super) fn arrived(&mut self, arrived_us: Micros, requests: i64) {
+        self.add(arrived_us, requests);
+    }
+
+    /// How many permits are left now, and when the first of the others is void.
+    pub(super) fn left(&self, limit: &Limit, now_us: Micros) -> Left {
+        let used = self.voids.range(now_us.saturating_add(1)..);
+        let known: i64 = used.clone().map(|(_, permits)| permits).sum();
+        let left = u32::try_from((self.permits - known - self.unknown).max(0)).unwrap_or(u32::MAX);
+        let next_us = used.map(|(void_us, _)| *void_us).next();
+        Left { limit: limit.name.clone(), permits: limit.permits, left, next_us }
     }
 
     /// The request sent at `sent_us` had to open a connection: it counts until further notice.
@@ -91,6 +108,7 @@ impl Ring {
             self.add(sent_us.saturating_add(new_us), 1);
         }
         self.jitter_us = new_us;
+        self.doublings += 1;
         self.forget(now_us);
         Some(new_us)
     }

@@ -1,6 +1,7 @@
 //! What the pacer promises, in sentences and in a world of virtual time.
 
 mod models;
+mod steered;
 mod world;
 
 use governor::clock::FakeRelativeClock;

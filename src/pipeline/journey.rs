@@ -181,13 +181,17 @@ impl<S: Store> Context<S> {
 
     /// Takes a permit for one more request under the same lease, written down before it is used like the first.
     async fn further(&self, job: &mut Traveller) -> Further {
-        if self.dispenser.is_unlimited() {
-            return self.dispenser.permit(Micros::MAX).await.map_or(Further::Stopped, |sent| Further::Sent(sent, None));
-        }
         loop {
             let Some(due_us) = self.unless_left(self.dispenser.follow(HORIZON_US)).await else { return Further::Left };
             let Some(due_us) = due_us else { return Further::Stopped };
             let permit_us = void_after(due_us);
+            if permit_us == Micros::MAX {
+                // No limit holds. Where one does by now, or nothing is sent for a while, it waits for that.
+                match self.dispenser.permit(permit_us).await {
+                    Some(sent) => return Further::Sent(sent, None),
+                    None => continue,
+                }
+            }
             let (told, written) = oneshot::channel();
             let Lease { job: id, attempt, .. } = *job.lease;
             let further = store::Further { job: id, attempt, permit_us, late_permit: job.late_permit.take() };

@@ -150,6 +150,19 @@ impl Store for MemoryStore {
         Ok(self.with(|tables| tables.ask_to_stop(run)))
     }
 
+    async fn ask_to_pause(&self, run: i64, pause: bool) -> Done<bool> {
+        Ok(self.with(|tables| tables.ask_to_pause(run, pause)))
+    }
+
+    async fn keep_limits(&self, limits: &[Limit]) -> Done<()> {
+        self.with(|tables| tables.steer_limits(limits));
+        Ok(())
+    }
+
+    async fn limits(&self) -> Done<Vec<Limit>> {
+        Ok(self.with(|tables| tables.limits_in_order()))
+    }
+
     async fn grant(&self, wish: Wish, jobs: &[i64], now_us: Micros) -> Done<Granted> {
         Ok(self.with(|tables| tables.grant(wish, jobs, now_us)))
     }

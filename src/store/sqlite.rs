@@ -254,13 +254,15 @@ impl Store for SqliteStore {
             let changed = self.jobs_added.swap(false, Ordering::Relaxed) || elsewhere;
             let control: Option<Option<String>> =
                 rows!(connection, "control.sql", run).first().map(|row| row.try_get(0)).transpose()?;
-            let stop = control.flatten().as_deref() == Some("stop");
+            let control = control.flatten();
+            let asked = |what: &str| control.as_deref() == Some(what);
+            let look = Look { changed, stop: asked("stop"), pause: asked("pause") };
             if let Some(Beat { at_us, boot }) = beat {
                 let (boot, boot_us) = boot.as_ref().map(|boot| (&boot.boot, boot.us)).unzip();
                 execute!(connection, "heartbeat.sql", run, at_us, boot, boot_us);
                 execute!(connection, "forget_spends.sql", at_us);
             }
-            Ok(Look { changed, stop })
+            Ok(look)
         };
         read.await.map_err(failed::<sqlx::Error>("look at the database"))
     }
@@ -273,6 +275,22 @@ impl Store for SqliteStore {
 
     async fn ask_to_stop(&self, run: i64) -> Done<bool> {
         write_tx!(self, "ask the run to stop", |tx| execute!(tx, "ask_to_stop.sql", run).rows_affected() == 1)
+    }
+
+    async fn ask_to_pause(&self, run: i64, pause: bool) -> Done<bool> {
+        let control = pause.then_some("pause");
+        write_tx!(self, "ask the run to pause", |tx| execute!(tx, "ask_to_pause.sql", run, control).rows_affected()
+            == 1)
+    }
+
+    async fn keep_limits(&self, limits: &[Limit]) -> Done<()> {
+        write_tx!(self, "change the limits", |tx| recover::steer_limits(&mut tx, limits).await?)
+    }
+
+    async fn limits(&self) -> Done<Vec<Limit>> {
+        let connection = &mut self.writer().await.connection;
+        let read = async { recover::limits(connection).await };
+        Ok(read.await.map_err(failed("read the limits"))?.into_iter().map(|(limit, _)| limit).collect())
     }
 
     async fn grant(&self, wish: Wish, jobs: &[i64], now_us: Micros) -> Done<Granted> {

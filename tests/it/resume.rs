@@ -15,6 +15,8 @@ mod redirects;
 mod retries;
 mod signals;
 mod steered;
+mod steering;
 mod trouble;
 mod uncertain;
+mod waits;
 mod watched;

@@ -23,7 +23,7 @@ const SMALL_INDEX: &str = "INDEX jobs_leased";
 const EXCEPTIONS: [(&str, &str, &str); 15] = [
     ("answers/template.sql", "ORDER BY", "sorts a handful of imports, once an export"),
     ("carry_spends.sql", "ORDER BY", "sorts a handful of limits, once a run"),
-    ("limits.sql", "ORDER BY", "sorts a handful of limits, once a run"),
+    ("limits.sql", "ORDER BY", "sorts a handful of limits, where another process has written"),
     ("overview/limits.sql", "ORDER BY", "sorts a handful of limits, for people"),
     ("overview/counts.sql", "GROUP BY", "groups the kept counts: a row a type of failure"),
     ("overview/failures.sql", "GROUP BY", "groups the kept counts: a row a type of failure"),

@@ -236,6 +236,7 @@ macro_rules! store_suite {
                 a_widened_jitter_is_kept,
                 a_limit_that_is_new_knows_what_was_sent_under_the_old_one_and_no_pause,
                 a_wall_clock_that_was_set_moves_permits_and_pauses_along,
+                other_limits_know_what_was_sent_keep_the_pause_and_are_those_of_the_next_run,
             ],
             bodies: [
                 every_kind_of_body_comes_back_as_it_was,
@@ -255,6 +256,7 @@ macro_rules! store_suite {
                 a_retried_job_whose_old_lease_comes_back_is_not_disturbed,
                 responses_are_dropped_of_finished_jobs_alone,
                 a_stop_that_was_asked_for_is_seen_until_the_run_ends,
+                a_pause_that_was_asked_for_is_seen_until_it_is_taken_back_or_the_run_ends,
             ],
             random: [
                 any_sequence_of_verbs_leaves_what_the_store_in_memory_holds,

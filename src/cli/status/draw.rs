@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use haul::clock::{Micros, span};
-use haul::report::{LimitNow, Overview, Phase, Rate, Run, iso_8601};
+use haul::report::{LimitNow, Overview, Phase, Rate, Run, iso_8601, second};
 
 use crate::cli::next;
 use crate::cli::terminal::{cut, visible};
@@ -72,7 +72,14 @@ fn ran(run: &Run, now: Micros) -> String {
     let place = format!("pid {} on {}", run.pid, visible(&run.host));
     let ago = |at: Micros| format!("{} ago", time(now - at));
     match run.phase {
-        Phase::Running => format!("running for {}, {place}", time(now - run.started_at)),
+        Phase::Running => {
+            let asked = match run.asked_to.as_deref() {
+                Some("pause") => ", paused: it sends nothing",
+                Some("stop") => ", stopping",
+                _ => "",
+            };
+            format!("running for {}, {place}{asked}", time(now - run.started_at))
+        }
         Phase::Gone => format!("gone without a word: {place}, last heard of {}", ago(run.heartbeat_at)),
         Phase::Ended => {
             let outcome = run.outcome.as_deref().unwrap_or("ended");
@@ -83,11 +90,17 @@ fn ran(run: &Run, now: Micros) -> String {
 }
 
 fn limited(limit: &LimitNow, now: Micros) -> String {
-    let name = visible(&limit.name);
-    match limit.paused_until {
-        Some(until) => format!("{name}, paused for {} more (until {})", time(until - now), iso_8601(until)),
-        None => name,
+    let mut text = visible(&limit.name);
+    if let Some(until) = limit.paused_until {
+        text += &format!(", paused for {} more (until {})", time(until - now), iso_8601(until));
     }
+    if let Some(left) = limit.left {
+        text += &format!(", {} of {} permits left", digits(left), digits(limit.permits.unsigned_abs()));
+    }
+    if let Some(next) = limit.next_at {
+        text += &format!(": the next at {} (in {})", second(next), time(next - now));
+    }
+    text
 }
 
 fn rates(out: &mut impl Write, o: &Overview) -> io::Result<()> {
@@ -148,6 +161,7 @@ fn next(o: &Overview) -> Option<&'static str> {
     let running = o.run.as_ref().is_some_and(|run| run.phase == Phase::Running);
     match () {
         () if o.jobs.total == 0 && !running => Some("run INPUT --url TEMPLATE"),
+        () if running && o.run.as_ref().is_some_and(|run| run.asked_to.as_deref() == Some("pause")) => Some("unpause"),
         () if running && !o.failures.is_empty() => Some(next::FAILURES),
         () if running => None,
         // Only the demo itself serves the API that its jobs are for.
@@ -159,7 +173,7 @@ fn next(o: &Overview) -> Option<&'static str> {
 }
 
 /// `1,234,567`.
-fn digits(n: u64) -> String {
+pub(crate) fn digits(n: u64) -> String {
     let plain = n.to_string();
     let mut out = String::with_capacity(plain.len() + plain.len() / 3);
     for (i, c) in plain.chars().enumerate() {
@@ -183,7 +197,7 @@ fn ms(ms: f64) -> String {
 }
 
 /// Rounded as people do: seconds below an hour, then minutes.
-fn time(us: Micros) -> String {
+pub(crate) fn time(us: Micros) -> String {
     let seconds = span(us).as_secs();
     let rounded = if seconds < 3_600 { seconds } else { seconds - seconds % 60 };
     humantime::format_duration(Duration::from_secs(rounded)).to_string()

@@ -132,6 +132,18 @@ impl Store for Kept {
         unreachable!()
     }
 
+    async fn ask_to_pause(&self, _: i64, _: bool) -> Done<bool> {
+        unreachable!()
+    }
+
+    async fn keep_limits(&self, _: &[Limit]) -> Done<()> {
+        unreachable!()
+    }
+
+    async fn limits(&self) -> Done<Vec<Limit>> {
+        unreachable!()
+    }
+
     async fn grant(&self, _: Wish, _: &[i64], _: Micros) -> Done<Granted> {
         unreachable!()
     }

@@ -144,6 +144,12 @@ impl World {
 
     /// Lets a process live until `until_us` or a little longer. Then it dies, and what it claimed and did not send is lost.
     pub(super) fn live(&mut self, dispenser: &mut impl Dispense, claims: Claims, until_us: Micros) {
+        self.go(dispenser, claims, until_us);
+        self.die();
+    }
+
+    /// Lets a process go on until then.
+    pub(super) fn go(&mut self, dispenser: &mut impl Dispense, claims: Claims, until_us: Micros) {
         while self.now_us < until_us {
             let ahead = if self.claim(dispenser, claims) { 0 } else { CLAIM_AHEAD_US };
             let target = dispenser.earliest(self.now_us).map(|due_us| (due_us - ahead).max(self.now_us));
@@ -155,7 +161,6 @@ impl World {
                 _ => self.now_us = until_us,
             }
         }
-        self.die();
     }
 
     /// The store knows which requests were in flight, and that they may have left as late as now.
@@ -251,6 +256,15 @@ impl World {
             self.spends.iter().map(move |until_us| Spend { limit: name.clone(), until_us: *until_us, permits: 1 })
         };
         limits.iter().flat_map(rows).collect()
+    }
+
+    /// The most requests within any half-open window that ends with the arrival of one that is not among the first so many.
+    pub(super) fn most_within_after(&self, window_us: Micros, first: usize) -> usize {
+        let within = |end_us: Micros| {
+            let before = self.requests.iter().filter(|other| end_us - window_us < other.arrived_us);
+            before.filter(|other| other.arrived_us <= end_us).count()
+        };
+        self.requests[first..].iter().map(|request| within(request.arrived_us)).max().unwrap_or(0)
     }
 
     /// The most requests that reached the server within any half-open window.

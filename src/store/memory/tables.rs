@@ -68,6 +68,8 @@ pub struct Run {
     pub settings: String,
     /// Another terminal asked it to stop.
     pub stop: bool,
+    /// Another terminal asked it to send nothing.
+    pub pause: bool,
 }
 
 /// A row of `imports`.

@@ -37,13 +37,15 @@ impl Tables {
                 _ => found.interrupted += 1,
             }
         }
-        self.keep_limits(&run.limits, now_us);
+        self.keep_limits(&run.limits);
+        self.forget_spends(now_us);
         found.spends = self.spends.iter().map(spend).collect();
         found.limits = self.limits.values().map(|kept| (kept.limit.clone(), kept.paused_until_us)).collect();
         found.limits.sort_by_key(|(limit, _)| limit.window_us);
         let settings = run.settings.clone();
         let boot = run.boot.clone().map(|boot| (boot, now_us));
-        let run = Run { started_at_us: now_us, heartbeat_at_us: now_us, boot, ended: None, settings, stop: false };
+        let (started_at_us, heartbeat_at_us) = (now_us, now_us);
+        let run = Run { started_at_us, heartbeat_at_us, boot, ended: None, settings, stop: false, pause: false };
         self.runs.insert(found.run, run);
         found
     }
@@ -99,7 +101,7 @@ impl Tables {
     }
 
     /// Makes the limits exactly these. A known one keeps its pause, its jitter where that has grown, and its permits.
-    fn keep_limits(&mut self, limits: &[Limit], now_us: Micros) {
+    fn keep_limits(&mut self, limits: &[Limit]) {
         let old = std::mem::take(&mut self.limits);
         // A limit that is new knows what was sent under the old ones: it takes over the permits of the longest of them.
         let longest = old.values().min_by_key(|kept| (-kept.limit.window_us, &kept.limit.name));
@@ -117,7 +119,26 @@ impl Tables {
             }
         }
         self.spends.retain(|(name, _), _| limits.iter().any(|limit| limit.name == *name));
-        self.forget_spends(now_us);
+    }
+
+    pub(super) fn steer_limits(&mut self, limits: &[Limit]) {
+        let paused_until_us = self.limits.values().map(|kept| kept.paused_until_us).max().unwrap_or(0);
+        self.keep_limits(limits);
+        for kept in self.limits.values_mut() {
+            kept.paused_until_us = kept.paused_until_us.max(paused_until_us);
+        }
+        if let Some(mut last) = self.runs.last_entry()
+            && let Ok(mut settings) = serde_json::from_str::<serde_json::Map<_, _>>(&last.get().settings)
+        {
+            settings.insert("limits".to_owned(), serde_json::json!(limits));
+            last.get_mut().settings = serde_json::Value::Object(settings).to_string();
+        }
+    }
+
+    pub(super) fn limits_in_order(&self) -> Vec<Limit> {
+        let mut limits: Vec<_> = self.limits.values().map(|kept| kept.limit.clone()).collect();
+        limits.sort_by_key(|limit| limit.window_us); // by name where that is the same, as they come
+        limits
     }
 
     /// Permits that no window can still hold.
@@ -252,12 +273,13 @@ impl Tables {
     pub(super) fn look(&mut self, run: i64, beat: Option<&Beat>) -> Look {
         let Some(run) = self.runs.get_mut(&run) else { return Look::default() };
         let stop = run.stop || run.ended.is_some();
+        let look = Look { changed: false, stop, pause: run.pause && !stop };
         if let Some(Beat { at_us, boot }) = beat {
             run.heartbeat_at_us = *at_us;
             run.boot = boot.clone().map(|boot| (boot, *at_us));
             self.forget_spends(*at_us);
         }
-        Look { changed: false, stop }
+        look
     }
 
     pub(super) fn end(&mut self, run: i64, outcome: RunOutcome, now_us: Micros) {
@@ -269,6 +291,11 @@ impl Tables {
     pub(super) fn ask_to_stop(&mut self, run: i64) -> bool {
         let run = self.runs.get_mut(&run).filter(|run| run.ended.is_none());
         run.map(|run| run.stop = true).is_some()
+    }
+
+    pub(super) fn ask_to_pause(&mut self, run: i64, pause: bool) -> bool {
+        let run = self.runs.get_mut(&run).filter(|run| run.ended.is_none() && !run.stop);
+        run.map(|run| run.pause = pause).is_some()
     }
 
     pub(super) fn grant(&mut self, wish: Wish, jobs: &[i64], now_us: Micros) -> Granted {

@@ -6,6 +6,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use super::failed;
 use crate::clock::Micros;
 use crate::job::State;
+use crate::limit::is_long;
 use crate::report::{FailureKind, Jobs, LimitNow, Overview, Phase, Rate, Run, Sla, StageLatency};
 use crate::report::{over_last_minute, phase};
 use crate::store::StoreError;
@@ -93,21 +94,44 @@ async fn run(conn: &mut SqliteConnection, now_us: Micros) -> Read<Option<Run>> {
         started_at: row.try_get(4)?,
         heartbeat_at,
         ended_at,
+        asked_to: row.try_get(7)?,
     }))
 }
 
 async fn limits(conn: &mut SqliteConnection, now_us: Micros) -> Read<Vec<LimitNow>> {
-    let rows = sqlx::query(include_str!("overview/limits.sql")).fetch_all(conn).await?;
-    let limit = |row: &SqliteRow| {
+    let rows = sqlx::query(include_str!("overview/limits.sql")).fetch_all(&mut *conn).await?;
+    let mut limits = Vec::new();
+    for row in rows {
         let paused_until: Micros = row.try_get(3)?;
-        Ok(LimitNow {
-            name: row.try_get(0)?,
-            permits: row.try_get(1)?,
-            window_us: row.try_get(2)?,
-            paused_until: (paused_until > now_us).then_some(paused_until),
-        })
-    };
-    rows.iter().map(limit).collect()
+        let (name, permits, window_us) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let paused_until = (paused_until > now_us).then_some(paused_until);
+        let mut limit = LimitNow { name, permits, window_us, paused_until, left: None, next_at: None };
+        if is_long(window_us) {
+            let counts_for_us = window_us + row.try_get::<Micros, _>(4)?;
+            what_is_left(conn, &mut limit, counts_for_us, now_us).await?;
+        }
+        limits.push(limit);
+    }
+    Ok(limits)
+}
+
+/// A permit is used up to the time at which it is void, and counts for so long after it.
+async fn what_is_left(
+    conn: &mut SqliteConnection,
+    limit: &mut LimitNow,
+    counts_for_us: Micros,
+    now_us: Micros,
+) -> Read<()> {
+    let counting = sqlx::query(include_str!("overview/spends.sql")).bind(&limit.name).bind(now_us - counts_for_us);
+    let (mut used, mut first) = (0, None);
+    for row in counting.fetch_all(conn).await? {
+        used += row.try_get::<i64, _>(1)?;
+        first = first.or(Some(row.try_get::<Micros, _>(0)?));
+    }
+    let left = (limit.permits - used).max(0).unsigned_abs();
+    limit.left = Some(left);
+    limit.next_at = first.filter(|_| left == 0).map(|first| first + counts_for_us);
+    Ok(())
 }
 
 /// Requests and results.

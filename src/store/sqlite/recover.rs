@@ -14,27 +14,47 @@ pub(super) async fn recover(tx: &mut SqliteConnection, run: &NewRun, now_us: Mic
     let begun = execute!(tx, "begin_run.sql", now_us, &run.host, run.pid, &run.version, &run.settings, boot, boot_us);
     found.run = begun.last_insert_rowid();
     found.database_id = scalar!(tx, "database_id.sql");
-    let limits: Vec<_> = run.limits.iter().map(|l| (&l.name, l.permits, l.window_us, l.jitter_us)).collect();
-    let limits = pack::array(&limits);
-    execute!(tx, "carry_spends.sql", &limits);
-    execute!(tx, "drop_limits.sql", &limits);
-    execute!(tx, "write_limits.sql", &limits);
-    execute!(tx, "drop_spends.sql");
+    keep_limits(tx, &run.limits).await?;
     execute!(tx, "forget_spends.sql", now_us);
     for row in rows!(tx, "spends.sql", now_us) {
         let (limit, until_us, permits) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         found.spends.push(Spend { limit, until_us, permits });
     }
-    for row in rows!(tx, "limits.sql") {
-        let limit = Limit {
-            name: row.try_get(0)?,
-            permits: row.try_get(1)?,
-            window_us: row.try_get(2)?,
-            jitter_us: row.try_get(3)?,
-        };
-        found.limits.push((limit, row.try_get(4)?));
-    }
+    found.limits = limits(tx).await?;
     Ok(found)
+}
+
+/// Makes the table of limits hold exactly these. A new one takes over what was sent under the old ones.
+async fn keep_limits(tx: &mut SqliteConnection, limits: &[Limit]) -> Inner<()> {
+    let limits: Vec<_> = limits.iter().map(|l| (&l.name, l.permits, l.window_us, l.jitter_us)).collect();
+    let limits = pack::array(&limits);
+    execute!(tx, "carry_spends.sql", &limits);
+    execute!(tx, "drop_limits.sql", &limits);
+    execute!(tx, "write_limits.sql", &limits);
+    execute!(tx, "drop_spends.sql");
+    Ok(())
+}
+
+/// The transaction of [`Store::keep_limits`].
+pub(super) async fn steer_limits(tx: &mut SqliteConnection, limits: &[Limit]) -> Inner<()> {
+    let paused_until_us: Micros = scalar!(tx, "longest_pause.sql");
+    keep_limits(tx, limits).await?;
+    execute!(tx, "pause_limits.sql", paused_until_us);
+    let remembered = serde_json::to_string(limits)?;
+    execute!(tx, "remember_limits.sql", &remembered);
+    execute!(tx, "remember_intended_limits.sql", &remembered);
+    Ok(())
+}
+
+/// The limits, each with the time before which nothing is sent.
+pub(super) async fn limits(connection: &mut SqliteConnection) -> Inner<Vec<(Limit, Micros)>> {
+    let mut limits = Vec::new();
+    for row in rows!(connection, "limits.sql") {
+        let (name, permits) = (row.try_get(0)?, row.try_get(1)?);
+        let limit = Limit { name, permits, window_us: row.try_get(2)?, jitter_us: row.try_get(3)? };
+        limits.push((limit, row.try_get(4)?));
+    }
+    Ok(limits)
 }
 
 /// Moves permits and pauses along with a wall clock that was set since the last sign of life of the last run.

@@ -131,3 +131,8 @@ fn bad_databases_are_told() {
 fn bad_conditions_and_queries_are_told() {
     holds("sql");
 }
+
+#[test]
+fn bad_steering_is_told() {
+    holds("steering");
+}

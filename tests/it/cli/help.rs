@@ -2,7 +2,7 @@
 
 use super::folder::Folder;
 
-const VERBS: [(&str, &str); 12] = [
+const VERBS: [(&str, &str); 15] = [
     ("run", "Import what is given, if anything, then drain until nothing is left to do"),
     ("resume", "Go on where the last run stopped, as it did"),
     ("import", "Only import: rows become jobs, none is sent"),
@@ -11,6 +11,9 @@ const VERBS: [(&str, &str); 12] = [
     ("query", "Ask the database anything, in SQL; nothing can be changed"),
     ("retry", "Send failed jobs back to the stage that failed; what failed in processing costs no request"),
     ("cancel", "Take jobs out that should not be sent; neither done nor failed"),
+    ("pause", "Have the run that is going send nothing until `haul unpause`, from another terminal"),
+    ("unpause", "Have a paused run go on, from another terminal"),
+    ("rate", "Change the rate limits of the run that is going, from another terminal, and of those to come"),
     ("stop", "Stop the run that is going, from another terminal: what is in flight lands, the rest waits"),
     ("prune", "Drop stored responses of finished jobs, and give the space back; results stay"),
     ("export", "Write results to a file or to standard output, in the order of the import"),

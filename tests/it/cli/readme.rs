@@ -6,10 +6,13 @@ use crate::server::{Answer, Asked, Script, Server};
 const README: &str = include_str!("../../../README.md");
 
 /// Not run, and why.
-const LEFT: [(&str, &str); 4] = [
+const LEFT: [(&str, &str); 7] = [
     ("cargo test", "runs this"),
     ("cargo bench --bench rate", "takes ten minutes of a machine of its own"),
     ("cargo install --path . --locked", "would install it"),
+    ("haul pause", "needs a run that is going; see the tests of steering"),
+    ("haul unpause", "the same"),
+    ("haul stop", "the same"),
     ("haul COMMAND --help", "stands for each verb; see the tests of the help"),
 ];
 

@@ -43,6 +43,7 @@ fn run_here(database: &Path, work: Work, stop: Stop) {
         limit: None,
         lasts: None,
         max_requests: None,
+        max_wait: None,
         max_failures: None,
         stop_if: None,
         stop,

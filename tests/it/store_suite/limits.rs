@@ -275,3 +275,30 @@ pub(crate) async fn a_further_request_under_a_lease_is_written_down_and_moved_li
         "it may have been sent as late as now"
     );
 }
+
+// Seen failing without carry_spends.sql, without pause_limits.sql, and without remember_limits.sql.
+pub(crate) async fn other_limits_know_what_was_sent_keep_the_pause_and_are_those_of_the_next_run<T: Inspect>(
+    mut at: Scene<T>,
+) {
+    at.import(&["a", "b"]).await;
+    at.start_with(&both()).await;
+    let (void_us, until_us) = (at.now_us + 100, at.now_us + 5 * SECOND_US);
+    claim_until(&at, &[void_us; 2]).await;
+    let [second, minute] = both();
+    at.store().pause_limit(&Limit { jitter_us: 80_000, ..second.clone() }, until_us).await.expect("pause");
+    let kept = [second, limit("5/s", 5, SECOND_US)];
+    for _ in 0..2 {
+        at.store().keep_limits(&kept).await.expect("other limits");
+        let rows = at.rows().await;
+        assert_eq!((rows.spent("20/s"), rows.spent("5/s"), rows.spent(&minute.name)), (2, 2, 0));
+        let of = |name: &str| (rows.limits[name].jitter_us, rows.limits[name].paused_until_us);
+        assert_eq!((of("20/s"), of("5/s"), rows.limits.len()), ((80_000, until_us), (20_000, until_us), 2));
+    }
+    let names: Vec<_> = at.store().limits().await.expect("limits").into_iter().map(|limit| limit.name).collect();
+    assert_eq!(names, ["20/s", "5/s"]);
+    let remembered = at.store().settings().await.expect("settings").expect("a run");
+    let remembered: serde_json::Value = serde_json::from_str(&remembered).expect("JSON");
+    assert_eq!(remembered["limits"], serde_json::json!(kept));
+    at.store().keep_limits(&[]).await.expect("no limits");
+    assert_eq!((at.rows().await.limits.len(), at.rows().await.spends.len()), (0, 0));
+}

@@ -29,6 +29,8 @@ enum Verb {
     Grant { wish: Wish, jobs: Vec<i64> },
     Prune { jobs: Vec<i64> },
     AskToStop { run: i64 },
+    AskToPause { run: i64, pause: bool },
+    Steer { limits: Vec<Limit> },
     End(RunOutcome),
     Crash { limits: Vec<Limit> },
     Wait(i64),
@@ -92,8 +94,7 @@ fn choose(random: &mut Random, at: &Scene<MemoryStore>, held: &mut Vec<(i64, Lea
         }
         89..90 => Verb::End(RunOutcome::Stopped),
         90..93 => {
-            let mut limits: Vec<_> = LIMITS.iter().map(|(name, window_us)| limit(name, 20, *window_us)).collect();
-            limits.truncate(random.below(LIMITS.len()) + 1);
+            let mut limits = some_limits(random);
             limits.extend(random.percent(10).then(|| limit(LIMIT, 20, SECOND_US)));
             Verb::Crash { limits: random.some_of(&mut limits) }
         }
@@ -104,9 +105,16 @@ fn choose(random: &mut Random, at: &Scene<MemoryStore>, held: &mut Vec<(i64, Lea
             Verb::Grant { wish, jobs: any_jobs(random) }
         }
         98..99 if random.percent(80) => Verb::Prune { jobs: any_jobs(random) },
-        98..99 => Verb::AskToStop { run },
+        98..99 if random.percent(50) => Verb::AskToStop { run },
+        98..99 => Verb::AskToPause { run, pause: random.percent(70) },
+        _ if random.percent(50) => Verb::Steer { limits: some_limits(random) },
         _ => Verb::Wait(random.below(3_000_000) as i64),
     }
+}
+
+fn some_limits(random: &mut Random) -> Vec<Limit> {
+    let all = LIMITS.iter().map(|(name, window_us)| limit(name, 20, *window_us));
+    all.take(random.below(LIMITS.len()) + 1).collect()
 }
 
 /// Ids that may be those of jobs, some of them twice.
@@ -168,6 +176,10 @@ async fn play<T: Inspect>(at: &mut Scene<T>, verb: &Verb) -> (String, Vec<Lease>
         Verb::Grant { wish, jobs } => format!("{:?}", at.store().grant(wish, &jobs, at.now_us).await),
         Verb::Prune { jobs } => format!("{:?}", at.store().prune(&jobs).await),
         Verb::AskToStop { run } => format!("{:?}", at.store().ask_to_stop(run).await),
+        Verb::AskToPause { run, pause } => format!("{:?}", at.store().ask_to_pause(run, pause).await),
+        Verb::Steer { limits } => {
+            format!("{:?} {:?}", at.store().keep_limits(&limits).await, at.store().limits().await)
+        }
         Verb::End(outcome) => format!("{:?}", at.store().end(at.run, outcome, at.now_us).await),
         Verb::Crash { limits } => {
             at.stored.die().await;

@@ -172,7 +172,7 @@ pub(crate) async fn a_stop_asked_of_nobody_is_not_seen<T: Inspect>(at: Scene<T>)
     let at = at.with(&["a"]).await;
     let before = at.rows().await;
     for beat in [None, Some(Beat { at_us: at.now_us + 1, boot: None })] {
-        assert_eq!(at.store().look(at.run, beat.as_ref()).await.expect("look"), Look { changed: false, stop: false });
+        assert_eq!(at.store().look(at.run, beat.as_ref()).await.expect("look"), Look::default());
     }
     assert_eq!(at.rows().await, before);
 }

@@ -193,3 +193,24 @@ pub(crate) async fn a_stop_that_was_asked_for_is_seen_until_the_run_ends<T: Insp
     at.start().await;
     assert!(!at.store().look(at.run, None).await.expect("look").stop, "the next one was not asked");
 }
+
+// Seen failing with ask_to_pause.sql made to change nothing, and without its `control IS NOT 'stop'`.
+pub(crate) async fn a_pause_that_was_asked_for_is_seen_until_it_is_taken_back_or_the_run_ends<T: Inspect>(
+    at: Scene<T>,
+) {
+    let mut at = at.with(&["a"]).await;
+    let looked = async |at: &Scene<T>| {
+        let look = at.store().look(at.run, None).await.expect("look");
+        (look.pause, look.stop)
+    };
+    let ask = async |at: &Scene<T>, pause| at.store().ask_to_pause(at.run, pause).await.expect("asked");
+    assert_eq!((ask(&at, true).await, ask(&at, true).await, looked(&at).await), (true, true, (true, false)));
+    assert_eq!((ask(&at, false).await, looked(&at).await), (true, (false, false)));
+    assert!(ask(&at, true).await);
+    at.crash().await;
+    assert_eq!(looked(&at).await, (false, false), "the next one was not asked");
+    assert!(ask(&at, true).await && at.store().ask_to_stop(at.run).await.expect("asked"));
+    assert_eq!(looked(&at).await, (false, true));
+    assert_eq!((ask(&at, false).await, looked(&at).await), (false, (false, true)), "a stop is not taken back");
+    assert!(!at.store().ask_to_pause(at.run + 100, true).await.expect("asked"), "nobody listens");
+}

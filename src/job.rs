@@ -144,7 +144,7 @@ pub fn next(from: Standing, event: &Event, rules: &RetryRules, job: i64, attempt
         Event::Lost => Next {
             error: Some((
                 ErrorType::INTERRUPTED,
-                "the run died while it held this job; its request may have been carried out, so it is not sent again \
+                "the run ended while it held this job; its request may have been carried out, so it is not sent again \
                  (--on-uncertain fail)"
                     .to_owned(),
             )),
@@ -158,7 +158,7 @@ pub fn next(from: Standing, event: &Event, rules: &RetryRules, job: i64, attempt
             ..moved(State::Failed)
         },
         Event::Interrupted => Next {
-            error: Some((ErrorType::INTERRUPTED, "the run died while it held this job".to_owned())),
+            error: Some((ErrorType::INTERRUPTED, "the run ended while it held this job".to_owned())),
             ..moved(from.state)
         },
     }

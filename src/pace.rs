@@ -247,6 +247,14 @@ impl Pacer {
         setback
     }
 
+    /// This request ended without telling how the server is: it was not sent after all, or failed in a way that will not pass
+    /// before there was a whole answer.
+    pub fn unclear(&mut self, sent: Sent, now_us: Micros) {
+        if let Some(wait_us) = self.trouble.unclear(sent) {
+            self.pause(now_us.saturating_add(wait_us));
+        }
+    }
+
     /// The times at which the permits after the `queued` next ones (claimed, not sent yet) fall due, as far as they do before
     /// `now_us + horizon_us`: at most `max`, and at least one, however late, if nothing is queued and its time is known.
     /// Every request is taken to be sent when it falls due; one that has to open a connection moves what follows it.

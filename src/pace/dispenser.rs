@@ -170,6 +170,11 @@ impl Dispenser {
         self.state().queue.failed(sent, self.clock.now_us())
     }
 
+    /// A request ended without telling how the server is.
+    pub fn unclear(&self, sent: Sent) {
+        self.state().queue.unclear(sent, self.clock.now_us());
+    }
+
     /// Hands nothing out for now, or goes on; those who wait are sent away at once.
     pub fn hold(&self, held: bool) {
         let mut state = self.state();
@@ -236,7 +241,9 @@ impl Dispenser {
             match queue.turn(self.clock.now_us()) {
                 Turn::Granted(waiting, sent) => {
                     // Who has gone away in the meantime leaves a permit unused: too few is safe, too many is not.
-                    let _ = waiting.send(sent);
+                    if waiting.send(sent).is_err() {
+                        queue.unclear(sent, self.clock.now_us());
+                    }
                     *left -= 1;
                     if *left == 0 {
                         drop(queue.clear());

@@ -160,6 +160,11 @@ impl<T> Queue<T> {
         (setback, self.pacer.limits().to_vec())
     }
 
+    /// A request ended without telling how the server is: see [`Pacer::unclear`].
+    pub fn unclear(&mut self, sent: Sent, now_us: Micros) {
+        self.pacer.unclear(sent, now_us);
+    }
+
     /// From now on these limits hold: see [`Pacer::relimit`].
     pub fn relimit(&mut self, limits: &[Limit], now_us: Micros) {
         self.notice_standstill(now_us);

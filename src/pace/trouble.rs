@@ -54,6 +54,16 @@ impl Trouble {
         Setback { wait_us: Some(self.wait_us), probe }
     }
 
+    /// This request ended in a way that says nothing of the server: no answer, and no failure that may pass. Where it was the
+    /// probe, another one is sent after the same wait.
+    pub(super) fn unclear(&mut self, sent: Sent) -> Option<Micros> {
+        if self.probe != Some(sent) {
+            return None;
+        }
+        self.probe = None;
+        Some(self.wait_us)
+    }
+
     /// A request is sent: in trouble it is the probe.
     pub(super) fn sent(&mut self, sent: Sent) {
         if self.wait_us > 0 {
@@ -101,6 +111,18 @@ mod tests {
             assert_eq!(trouble.may_send(), Some(0));
             assert_eq!(trouble.failed(Sent(k)), Setback { wait_us: Some(wait_s * SECOND_US), probe: true });
         }
+    }
+
+    // Seen failing with the probe kept: nothing was sent any more.
+    #[test]
+    fn a_probe_that_tells_nothing_is_followed_by_another_after_the_same_wait() {
+        let mut trouble = in_trouble();
+        trouble.sent(Sent(20));
+        assert_eq!(trouble.unclear(Sent(3)), None, "not the probe");
+        assert_eq!(trouble.may_send(), Some(0));
+        assert_eq!(trouble.unclear(Sent(20)), Some(FIRST_US));
+        assert_eq!(trouble.may_send(), Some(1));
+        assert_eq!(Trouble::default().unclear(Sent(1)), None, "no trouble");
     }
 
     #[test]

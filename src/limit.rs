@@ -63,7 +63,7 @@ pub struct Left {
     pub permits: u32,
     /// So many may be used now.
     pub left: u32,
-    /// When the first of those that are used may be used again.
+    /// When there is one more.
     pub next_us: Option<Micros>,
 }
 

@@ -63,12 +63,18 @@ impl Ring {
         self.add(arrived_us, requests);
     }
 
-    /// How many permits are left now, and when the first of the others is void.
+    /// How many permits are left now, and when there is one more.
     pub(super) fn left(&self, limit: &Limit, now_us: Micros) -> Left {
         let used = self.voids.range(now_us.saturating_add(1)..);
         let known: i64 = used.clone().map(|(_, permits)| permits).sum();
         let left = u32::try_from((self.permits - known - self.unknown).max(0)).unwrap_or(u32::MAX);
-        let next_us = used.map(|(void_us, _)| *void_us).next();
+        // Of a limit that is new more may be used than there are.
+        let mut over = (known + self.unknown - self.permits).max(0);
+        let frees = |(_, permits): &(&Micros, &i64)| {
+            over -= **permits;
+            over < 0
+        };
+        let next_us = { used }.find(frees).map(|(void_us, _)| *void_us);
         Left { limit: limit.name.clone(), permits: limit.permits, left, next_us }
     }
 

@@ -30,7 +30,7 @@ pub(super) fn left(left: &Left, now_us: Micros) -> String {
     let some = if *left == 0 { "none".to_owned() } else { digits(u64::from(*left)) };
     let mut text = format!("{}: {some} of {} permits left", visible(limit), digits(u64::from(*permits)));
     if let Some(next_us) = next_us {
-        text += &format!("; used ones come back from {} on (in {})", second(*next_us), time(*next_us - now_us));
+        text += &format!("; more come from {} on (in {})", second(*next_us), time(*next_us - now_us));
     }
     text
 }
@@ -57,7 +57,7 @@ mod tests {
     fn what_is_left_is_told_with_the_time_of_more() {
         let next_us = Some(NOW + 54_180 * SECOND_US);
         let of = |n| left(&Left { limit: "10000/d".to_owned(), permits: 10_000, left: n, next_us }, NOW);
-        let more = "used ones come back from 2025-11-25T07:03:01Z on (in 15h 3m)";
+        let more = "more come from 2025-11-25T07:03:01Z on (in 15h 3m)";
         assert_eq!(of(1_000), format!("10000/d: 1,000 of 10,000 permits left; {more}"));
         assert_eq!(of(0), format!("10000/d: none of 10,000 permits left; {more}"));
     }

@@ -107,4 +107,7 @@ fn a_wait_names_the_limit_that_is_waited_for() {
     assert_eq!(pacer.wait(now_us), of("3/h", NOW + J + 3_600 * SECOND_US));
     let left = Left { limit: "3/h".to_owned(), permits: 3, left: 0, next_us: Some(NOW + J + 3_600 * SECOND_US) };
     assert_eq!(pacer.left(now_us), [left], "a second is nothing to tell of");
+    pacer.relimit(&limits(&["2/h"]), now_us);
+    let more_us = pacer.left(now_us)[0].next_us;
+    assert_eq!(more_us, pacer.wait(now_us).map(|wait| wait.until_us), "the first that comes back is of no use yet");
 }

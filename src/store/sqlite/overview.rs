@@ -123,14 +123,20 @@ async fn what_is_left(
     now_us: Micros,
 ) -> Read<()> {
     let counting = sqlx::query(include_str!("overview/spends.sql")).bind(&limit.name).bind(now_us - counts_for_us);
-    let (mut used, mut first) = (0, None);
+    let mut spends: Vec<(Micros, i64)> = Vec::new();
     for row in counting.fetch_all(conn).await? {
-        used += row.try_get::<i64, _>(1)?;
-        first = first.or(Some(row.try_get::<Micros, _>(0)?));
+        spends.push((row.try_get(0)?, row.try_get(1)?));
     }
-    let left = (limit.permits - used).max(0).unsigned_abs();
-    limit.left = Some(left);
-    limit.next_at = first.filter(|_| left == 0).map(|first| first + counts_for_us);
+    // Of a limit that is new more may be used than there are.
+    let mut over = spends.iter().map(|(_, permits)| permits).sum::<i64>() - limit.permits;
+    limit.left = Some((-over).max(0).unsigned_abs());
+    if over >= 0 {
+        let frees = |(_, permits): &&(Micros, i64)| {
+            over -= permits;
+            over < 0
+        };
+        limit.next_at = spends.iter().find(frees).map(|(until_us, _)| until_us + counts_for_us);
+    }
     Ok(())
 }
 

@@ -38,7 +38,7 @@ fn after_9000_of_10000_a_day_a_run_says_that_1000_are_left_and_when_more_come() 
     let status = bench.run(&["status"]).exits(0).stdout;
     assert!(status.contains("10000/d, 1,000 of 10,000 permits left\n"), "{status}");
     let ended = bench.run(&["resume", "--limit", "2"]).exits(75);
-    let left = "10000/d: 1,000 of 10,000 permits left; used ones come back from 2";
+    let left = "10000/d: 1,000 of 10,000 permits left; more come from 2";
     assert!(ended.stderr.contains(left) && ended.stderr.contains("Z on (in 23h 1m)"), "{}", ended.stderr);
     assert!(!ended.stderr.contains("100/s"), "a second is not worth a word: {}", ended.stderr);
     let status = bench.run(&["status", "--json"]).exits(0).stdout;

@@ -139,7 +139,8 @@ pub fn next(from: Standing, event: &Event, rules: &RetryRules, job: i64, attempt
         Event::FetchFailed(failure) => failed(from, failure, State::Pending, rules, job, attempt, now_us),
         Event::ProcessFailed(failure) => {
             let from = Standing { crashes: 0, ..from }; // it came back: whatever it did, it did not kill the process
-            failed(from, failure, State::Fetched, rules, job, attempt, now_us)
+            let again = if failure.verdict == Verdict::Refetch { State::Pending } else { State::Fetched };
+            failed(from, failure, again, rules, job, attempt, now_us)
         }
         Event::Lost => Next {
             error: Some((
@@ -178,8 +179,10 @@ fn failed(
     let failures = from.failures + u32::from(failure.verdict != Verdict::Throttled);
     let (state, wait_us) = match failure.verdict {
         Verdict::Permanent => (State::Failed, 0),
-        Verdict::Transient if failures >= rules.max_attempts => (State::Failed, 0),
-        Verdict::Transient => (again, rules.backoff.wait_us(failures, chance(rules.seed, job, attempt))),
+        Verdict::Transient | Verdict::Refetch if failures >= rules.max_attempts => (State::Failed, 0),
+        Verdict::Transient | Verdict::Refetch => {
+            (again, rules.backoff.wait_us(failures, chance(rules.seed, job, attempt)))
+        }
         Verdict::Throttled => (again, 0),
     };
     let due_at_us = if state == State::Failed { 0 } else { (now_us + wait_us).max(failure.not_before_us.unwrap_or(0)) };

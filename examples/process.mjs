@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 /** Gives what is kept for a response. What it throws fails the job. */
 async function work(job) {
   const { below } = JSON.parse(job.body);
+  if (below === undefined) throw new Error("the response names no number");
   let sum = 0;
   for (let n = 0; n < below; n += 1) sum += n * n;
   return { sum_of_squares: sum };

@@ -112,7 +112,7 @@ impl Command {
                 "the program put out more than one line for a job, or one before it had read it: {}",
                 line::quoted(&line)
             )),
-            Err(Trouble::Ended) => refused(format!("the program {} before it answered", busy.last_words())),
+            Err(Trouble::Ended) => refused(format!("the program {}", busy.last_words())),
             Err(Trouble::Io(error)) => refused(format!("failed to talk to the program: {error}")),
         };
         Err(self.hide(trouble))

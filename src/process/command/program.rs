@@ -236,7 +236,7 @@ impl Program {
             _ => "closed its pipes".to_owned(),
         };
         let said = self.log.last().map(|last| format!("; it said last: {last}")).unwrap_or_default();
-        how + &said
+        format!("{how} before it answered{said}")
     }
 
     /// Tells it that there are no more jobs.

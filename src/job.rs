@@ -251,6 +251,19 @@ mod tests {
         Event::FetchFailed(Failure::new(ErrorType::TIMEOUT, verdict, "no answer"))
     }
 
+    // Seen failing with the state left as it was, and with a refetch that does not count.
+    #[test]
+    fn a_processor_may_send_a_job_back_to_be_requested_anew_as_long_as_it_may_fail() {
+        let stored = Standing { state: State::Fetched, generation: 1, crashes: 2, ..FROM };
+        let refetch = Event::ProcessFailed(Failure::new(ErrorType::PROCESS_ERROR, Verdict::Refetch, "stale"));
+        let again = after(stored, &refetch);
+        // Of the generation that the answer began: the server is not to replay it.
+        assert_eq!(again.standing, Standing { state: State::Pending, failures: 1, generation: 1, crashes: 0 });
+        assert!(again.due_at_us > 0 && !again.keep_lease);
+        let spent = after(Standing { failures: 2, ..stored }, &refetch);
+        assert_eq!((spent.standing.state, spent.standing.failures), (State::Failed, 3));
+    }
+
     #[test]
     fn a_response_is_kept_under_the_lease_until_its_result_is_there() {
         let fetched = after(FROM, &Event::Fetched);

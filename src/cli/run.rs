@@ -31,6 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   haul run urls.txt --rate 20/s
   haul run cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --rate 20/s --process 'jq:.results[0]'
+  haul run urls.txt --process 'cmd:python3 process.py' --pass-env MODEL --process-timeout 10s
   haul run batch.jsonl --base-url https://api.example.com/v1 --key '{{ custom_id }}-2'
   haul run                      go on with what is left, as the last run did
   haul run --limit 20           a trial: begin 20 jobs, then stop

@@ -11,7 +11,7 @@ use crate::resume::bench::card;
 const ALL: &str = "HAUL_TEST_ALL";
 
 /// Whether there is such a program. Says so where there is not, and fails where there has to be.
-fn has(program: &str) -> bool {
+pub(crate) fn has(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
     assert!(found || std::env::var_os(ALL).is_none(), "there is no {program}, and {ALL} is set");

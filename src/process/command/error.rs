@@ -18,6 +18,9 @@ pub enum CommandError {
     /// Something only a shell can do.
     #[error("no shell runs it, so `{0}` would be a word for the program; write cmd:sh -c '..', or quote it")]
     Shell(String),
+    /// Something only a shell can do, before the program.
+    #[error("no shell runs it, so `{0}=..` would be the program; set it in the environment and write --pass-env {0}")]
+    Assignment(String),
     /// There is no such program.
     #[error("there is no program `{name}` in PATH{near}")]
     NotInPath {

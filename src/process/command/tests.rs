@@ -48,7 +48,7 @@ fn a_program_is_asked_with_all_there_is_of_a_job() {
     assert_eq!((&asked["body_base64"], asked.get("body")), (&json!("/wA="), None));
 }
 
-// Each seen failing with its check left out of `line::answer`.
+// Seen failing with any id taken for the right one.
 #[test]
 fn what_is_no_answer_fails_the_job_with_what_was_said() {
     let answering =
@@ -89,7 +89,7 @@ fn an_error_is_for_good_unless_it_asks_for_a_retry() {
     }
 }
 
-// Seen failing without `last_words`.
+// Seen failing with the last words put before how it ended.
 #[test]
 fn a_program_that_ends_is_quoted_and_the_next_job_gets_a_new_one() {
     assert_eq!(said("exit 3"), Err("the program ended with exit code 3 before it answered".to_owned()));
@@ -107,7 +107,7 @@ fn a_program_that_ends_is_quoted_and_the_next_job_gets_a_new_one() {
     assert_eq!(outcomes, [true, false, true, false]);
 }
 
-// Seen failing without the look at the group: the children went on.
+// Seen failing with the program alone killed: its child went on.
 #[test]
 fn what_takes_too_long_is_killed_with_all_it_started() {
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -130,7 +130,7 @@ fn what_takes_too_long_is_killed_with_all_it_started() {
     }
 }
 
-// Seen failing (hanging) with the pipes read one after another.
+// Seen failing with stderr left unread while the answer was waited for.
 #[test]
 fn a_body_of_many_megabytes_goes_in_and_out_while_stderr_is_flooded() {
     let body = "x".repeat(9 << 20);

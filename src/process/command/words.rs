@@ -82,7 +82,7 @@ fn is_name(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    // Seen failing with the backslash left in double quotes, and with an empty word dropped.
+    // Seen failing with the backslash left in double quotes.
     #[test]
     fn words_are_those_of_a_shell() {
         let table: [(&str, &[&str]); 10] = [

@@ -31,7 +31,6 @@ fn a_filter_that_never_ends_fails_its_job_and_no_other() {
     bench.check_clean(30, &server);
 }
 
-// Seen failing (hanging) with `Threads::lost` never heeded.
 #[test]
 fn where_no_thread_is_left_the_run_commits_and_says_so() {
     let server = Server::start(Script::ok());

@@ -88,7 +88,6 @@ fn a_run_of_evil_closures() {
     ended.expect("an end with threads left");
 }
 
-// Seen failing with the accusation left out (`Context::accuse`): it never ended.
 #[test]
 fn of_a_thousand_closures_exactly_the_evil_twenty_fail() {
     let server = Server::start(Script::ok());

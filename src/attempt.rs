@@ -37,6 +37,8 @@ impl ErrorType {
     pub const PROCESS_ERROR: Self = Self(Cow::Borrowed("process_error"));
     /// The processor panicked.
     pub const PROCESS_PANIC: Self = Self(Cow::Borrowed("process_panic"));
+    /// The processor took longer than it may.
+    pub const PROCESS_TIMEOUT: Self = Self(Cow::Borrowed("process_timeout"));
     /// The body of a success met the rule that makes it a failure.
     pub const FAIL_IF: Self = Self(Cow::Borrowed("fail_if"));
     /// The process died three times while it worked on this job alone.
@@ -76,6 +78,9 @@ pub enum Verdict {
     Transient,
     /// Will not: the job fails for good.
     Permanent,
+    /// May go away by itself if the server is asked again. Of a request, the same as `Transient`; of a processor, that the
+    /// stored response is of no use.
+    Refetch,
     /// The server asked us to wait. Costs the job nothing.
     Throttled,
 }

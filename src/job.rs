@@ -139,7 +139,8 @@ pub fn next(from: Standing, event: &Event, rules: &RetryRules, job: i64, attempt
         Event::FetchFailed(failure) => failed(from, failure, State::Pending, rules, job, attempt, now_us),
         Event::ProcessFailed(failure) => {
             let from = Standing { crashes: 0, ..from }; // it came back: whatever it did, it did not kill the process
-            failed(from, failure, State::Fetched, rules, job, attempt, now_us)
+            let again = if failure.verdict == Verdict::Refetch { State::Pending } else { State::Fetched };
+            failed(from, failure, again, rules, job, attempt, now_us)
         }
         Event::Lost => Next {
             error: Some((
@@ -178,8 +179,10 @@ fn failed(
     let failures = from.failures + u32::from(failure.verdict != Verdict::Throttled);
     let (state, wait_us) = match failure.verdict {
         Verdict::Permanent => (State::Failed, 0),
-        Verdict::Transient if failures >= rules.max_attempts => (State::Failed, 0),
-        Verdict::Transient => (again, rules.backoff.wait_us(failures, chance(rules.seed, job, attempt))),
+        Verdict::Transient | Verdict::Refetch if failures >= rules.max_attempts => (State::Failed, 0),
+        Verdict::Transient | Verdict::Refetch => {
+            (again, rules.backoff.wait_us(failures, chance(rules.seed, job, attempt)))
+        }
         Verdict::Throttled => (again, 0),
     };
     let due_at_us = if state == State::Failed { 0 } else { (now_us + wait_us).max(failure.not_before_us.unwrap_or(0)) };
@@ -246,6 +249,19 @@ mod tests {
 
     fn refused(verdict: Verdict) -> Event {
         Event::FetchFailed(Failure::new(ErrorType::TIMEOUT, verdict, "no answer"))
+    }
+
+    // Seen failing with the state left as it was, and with a refetch that does not count.
+    #[test]
+    fn a_processor_may_send_a_job_back_to_be_requested_anew_as_long_as_it_may_fail() {
+        let stored = Standing { state: State::Fetched, generation: 1, crashes: 2, ..FROM };
+        let refetch = Event::ProcessFailed(Failure::new(ErrorType::PROCESS_ERROR, Verdict::Refetch, "stale"));
+        let again = after(stored, &refetch);
+        // Of the generation that the answer began: the server is not to replay it.
+        assert_eq!(again.standing, Standing { state: State::Pending, failures: 1, generation: 1, crashes: 0 });
+        assert!(again.due_at_us > 0 && !again.keep_lease);
+        let spent = after(Standing { failures: 2, ..stored }, &refetch);
+        assert_eq!((spent.standing.state, spent.standing.failures), (State::Failed, 3));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The only module that knows every step: claim -> pace -> fetch -> process -> commit.
 
 mod journey;
+mod nulls;
 mod steer;
+mod threads;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,7 +20,7 @@ use crate::hope::{Hope, MaxFailures};
 use crate::job::{RetryRules, State};
 use crate::limit::{Limit, Wait};
 use crate::pace::{Dispenser, Pacer, void_after};
-use crate::process::{Pool, Rule, Work};
+use crate::process::{Rule, Work};
 use crate::progress::{OnEvent, Pause, RunEvent, Tally};
 use crate::reason::Reason;
 use crate::secret::Lookup;
@@ -26,6 +28,9 @@ use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
 use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, WallClock, Want};
 use journey::Context;
+use nulls::Nulls;
+use threads::Threads;
+pub use threads::ThreadsLost;
 
 /// The database is looked at this often for what other processes did.
 const LOOK_US: Micros = 250_000;
@@ -105,6 +110,9 @@ pub enum RunError {
     /// No CPU threads could be started.
     #[error("failed to start the CPU threads")]
     Threads(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Every CPU thread is held by a processing that does not end.
+    #[error(transparent)]
+    ThreadsLost(#[from] ThreadsLost),
     /// A task of ours panicked: a bug.
     #[error("a part of the run failed unexpectedly; this is a bug of haul")]
     Panicked(#[from] JoinError),
@@ -134,18 +142,23 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
     let id = recovered.run;
     let clock = run.clock;
     let mut drain = Drain::start(store.clone(), run, recovered)?;
-    let (missing, dispenser) = (drain.context.missing.clone(), drain.context.dispenser.clone());
+    let context = drain.context.clone();
     let ended = drain.claim_until_done().await;
+    let lost = context.threads.lost(context.settings.process_timeout);
     let landed = drain.land(ended).await;
+    let work = context.work.clone();
+    tokio::task::spawn_blocking(move || work.end()).await?; // programs have a moment to end by themselves
+    context.nulls.end();
     let outcome = landed.as_ref().map_or(RunOutcome::Error, |landed| landed.outcome);
     let noted = store.end(id, outcome, clock.now_us()).await;
     let Landed { outcome, stopped_because, tally, abandoned } = landed?;
     noted?;
-    if let Some(why) = missing.get() {
+    if let Some(why) = context.missing.get() {
         return Err(RunError::Secret(why.clone()));
     }
+    lost?;
     let elapsed_us = clock.now_us() - began_us;
-    let limits = dispenser.limits();
+    let limits = context.dispenser.limits();
     Ok(Summary { run: id, outcome, stopped_because, tally, limits, interrupted, abandoned, elapsed_us })
 }
 
@@ -222,7 +235,7 @@ impl<S: Store> Drain<S> {
             store,
             run: recovered.run,
             fetcher: Fetcher::new(settings.clone(), run.secrets, clock)?.with_secret_headers(run.secret_headers),
-            pool: Pool::new(settings.threads).map_err(|e| RunError::Threads(e.into()))?,
+            threads: Threads::new(settings.threads, clock).map_err(|e| RunError::Threads(e.into()))?,
             settings,
             work: run.work,
             stop_if: run.stop_if,
@@ -236,6 +249,7 @@ impl<S: Store> Drain<S> {
             abandoned: AtomicUsize::new(0),
             left: AtomicU64::new(run.limit.unwrap_or(u64::MAX)),
             missing: Arc::default(),
+            nulls: Nulls::default(),
         };
         let drain = Self {
             context: Arc::new(context),
@@ -285,7 +299,7 @@ impl<S: Store> Drain<S> {
             if self.stop.phase() > Phase::Go {
                 return Ok(RunOutcome::Interrupted);
             }
-            if self.context.missing.get().is_some() {
+            if self.context.missing.get().is_some() || self.context.threads.lost(Duration::ZERO).is_err() {
                 return Ok(RunOutcome::Error); // what flies may land
             }
             let now_us = self.clock.now_us();

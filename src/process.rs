@@ -10,13 +10,17 @@ use serde::Serialize;
 use crate::attempt::{ErrorType, Failure, Verdict};
 use crate::job::Job;
 use crate::response::Response;
+use crate::settings::Settings;
 
 mod bounds;
+mod command;
 mod jq;
 mod plain;
 mod pool;
 mod rule;
 
+use command::Command;
+pub use command::CommandError;
 pub use jq::{Jq, JqError};
 pub use pool::{Pool, PoolError};
 pub use rule::Rule;
@@ -67,6 +71,8 @@ pub struct Work {
     version: Arc<str>,
     /// Nothing of the user's is run.
     none: bool,
+    /// What is to be ended with the run, and keeps its time limit itself.
+    command: Option<Arc<Command>>,
 }
 
 /// Begins what the settings say of a processor that only its program has.
@@ -93,14 +99,19 @@ pub enum WorkError {
         #[source]
         source: std::io::Error,
     },
-    /// A program was named.
-    #[error("`cmd:` is not available yet; write `jq:EXPR` or `jq:@FILE`")]
-    Command,
+    /// The program cannot be run.
+    #[error("`{setting}`: {why}")]
+    Command {
+        /// The setting.
+        setting: String,
+        /// Why.
+        why: CommandError,
+    },
     /// The processor of a program that uses the library.
     #[error("the last run had the processor of a program (`{0}`): run that program again, or name another one")]
     Program(String),
     /// Anything else.
-    #[error("`{0}` is no processor; write `jq:EXPR` or `jq:@FILE`")]
+    #[error("`{0}` is no processor; write `jq:EXPR`, `jq:@FILE` or `cmd:PROG ARGS`")]
     Unknown(String),
     /// Anything else that was to be a rule.
     #[error("`{0}` is no rule; write `jq:EXPR` or `jq:@FILE`")]
@@ -122,7 +133,7 @@ impl Work {
             rule.refuse(response, job)?;
             (self.run)(response, job)
         };
-        Self { run: Arc::new(run), version: self.version, none: false }
+        Self { run: Arc::new(run), version: self.version, none: false, command: self.command }
     }
 
     /// This processor.
@@ -135,18 +146,45 @@ impl Work {
         })
     }
 
-    /// The processor that `--process` names: `jq:EXPR` or `jq:@FILE`. A file is read once, here.
+    /// The processor that the settings name, or none: `jq:EXPR`, `jq:@FILE` or `cmd:PROG ARGS`. A file is read once, and a
+    /// program found and started, here.
     ///
     /// # Errors
-    /// When it names none, or one that does not compile.
-    pub fn from_setting(setting: &str) -> Result<Self, WorkError> {
+    /// When they name one that is none, that does not compile or that cannot be run.
+    pub fn from_settings(settings: &Settings) -> Result<Self, WorkError> {
+        let Some(setting) = &settings.process else { return Ok(Self::none()) };
         if let Some(version) = setting.strip_prefix(OF_A_PROGRAM) {
             return Err(WorkError::Program(version.to_owned()));
         }
+        if let Some(line) = setting.strip_prefix("cmd:") {
+            let wrong = |why| WorkError::Command { setting: setting.clone(), why };
+            return Ok(Command::start(line, settings).map_err(wrong)?.into());
+        }
         match from_jq(setting)? {
             Some(jq) => Ok(jq.into()),
-            None if setting.starts_with("cmd:") => Err(WorkError::Command),
-            None => Err(WorkError::Unknown(setting.to_owned())),
+            None => Err(WorkError::Unknown(setting.clone())),
+        }
+    }
+
+    /// The processor of this name, its other settings as usual.
+    ///
+    /// # Errors
+    /// As [`Self::from_settings`].
+    pub fn from_setting(setting: &str) -> Result<Self, WorkError> {
+        Self::from_settings(&Settings { process: Some(setting.to_owned()), ..Settings::default() })
+    }
+
+    /// Whether it keeps the time limit of a processing itself. What does not can only be left behind on its thread.
+    #[must_use]
+    pub fn keeps_time(&self) -> bool {
+        self.command.is_some()
+    }
+
+    /// Ends the programs that were started for it: those that are at work at once, the others within a second. What is run
+    /// afterwards fails. The same happens where the last clone is dropped.
+    pub fn end(&self) {
+        if let Some(command) = &self.command {
+            command.end();
         }
     }
 
@@ -176,7 +214,16 @@ impl Work {
     }
 
     fn new(version: String, run: impl Fn(&Response, &Job) -> Result<String, Failure> + Send + Sync + 'static) -> Self {
-        Self { run: Arc::new(run), version: version.into(), none: false }
+        Self { run: Arc::new(run), version: version.into(), none: false, command: None }
+    }
+}
+
+impl From<Command> for Work {
+    fn from(command: Command) -> Self {
+        let command = Arc::new(command);
+        let asked = command.clone();
+        let work = Self::new(command.version().to_owned(), move |response, job| asked.run(response, job));
+        Self { command: Some(command), ..work }
     }
 }
 

@@ -24,8 +24,12 @@ pub struct Settings {
     pub concurrency: usize,
     /// CPU threads; 0 = one a core.
     pub threads: usize,
-    /// What is run on each response: `jq:EXPR`; `None` keeps the response's JSON, or its text.
+    /// What is run on each response: `jq:EXPR`, `cmd:PROG ARGS`; `None` keeps the response's JSON, or its text.
     pub process: Option<String>,
+    /// Name and version of what was run, as in `results.processor`: a change of it is told.
+    pub processor: Option<String>,
+    /// Names of variables of the environment that a program is given.
+    pub pass_env: Vec<String>,
     /// Deadline from send to result.
     pub sla: Option<Duration>,
     /// From send to the last byte of the body.
@@ -126,6 +130,8 @@ impl Default for Settings {
             concurrency: 64,
             threads: 0,
             process: None,
+            processor: None,
+            pass_env: Vec::new(),
             sla: None,
             timeout: Duration::from_secs(60),
             connect_timeout: Duration::from_secs(10),
@@ -150,6 +156,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Notes what is run on each response from now on; what was run before, where it is something else.
+    pub fn processed_by(&mut self, version: &str) -> Option<String> {
+        self.processor.replace(version.to_owned()).filter(|before| before != version)
+    }
+
     /// How long a stop waits for what flies.
     #[must_use]
     pub fn grace(&self) -> Duration {

@@ -97,9 +97,20 @@ pub(crate) struct WorkFlags {
     /// CPU threads [default: one a core]
     #[arg(long, value_name = "N", env = "HAUL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
-    /// What is run on each response: 'jq:EXPR' or 'jq:@FILE'; 'none' = keep the response as it is
+    /// What is run on each response: 'jq:EXPR', 'jq:@FILE', or 'cmd:PROG ARGS'; 'none' = keep the response as it is
+    ///
+    /// A program is started once a CPU thread, without a shell. It reads a line of JSON for each job, {"id", "key", "attempt",
+    /// "status_code", "headers", "body" or "body_base64", "row", "request"}, and answers with one: {"id", "output": ..} or {"id",
+    /// "error": "..", "retry": "fetch" or "process" or null}. It ends where its input does.
     #[arg(long, value_name = "PROCESSOR")]
     process: Option<String>,
+    /// How long one response may be processed [default: 30s]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    process_timeout: Option<Duration>,
+    /// A variable of the environment that the program of 'cmd:' is given, beside PATH, HOME, LANG and VIRTUAL_ENV; repeatable;
+    /// stored by name alone; 'none' = no other
+    #[arg(long, value_name = "NAME")]
+    pass_env: Vec<String>,
     /// Deadline from sending to result; late results are kept, and counted
     #[arg(long, value_name = "TIME", value_parser = time)]
     sla: Option<Duration>,
@@ -183,6 +194,11 @@ impl WorkFlags {
             }
         }
         lay(&mut settings.process, self.process.map(unless_none));
+        lay(&mut settings.process_timeout, self.process_timeout);
+        if !self.pass_env.is_empty() {
+            self.pass_env.iter().try_for_each(|name| variable(name))?;
+            settings.pass_env = self.pass_env.into_iter().filter_map(unless_none).collect(); // the whole set, as rates are
+        }
         lay(&mut settings.concurrency, self.concurrency.map(|n| n as usize));
         lay(&mut settings.threads, self.threads.map(usize::from));
         lay(&mut settings.sla, self.sla.map(Some));
@@ -206,6 +222,10 @@ impl WorkFlags {
         lay(&mut settings.fail_if, self.fail_if.map(unless_none));
         if settings.timeout.is_zero() || settings.connect_timeout.is_zero() {
             return Err(UsageError("a timeout of 0 would fail every request; leave it out for the default".to_owned()));
+        }
+        if settings.process_timeout.is_zero() {
+            let why = "a --process-timeout of 0 would fail every job; leave it out for the default, 30s";
+            return Err(UsageError(why.to_owned()));
         }
         Ok(())
     }
@@ -282,6 +302,17 @@ fn allowed(text: &str) -> Result<Allowed, HostPatternError> {
 /// A given set replaces the whole; `any` in it makes it all hosts.
 fn allow_hosts(given: Vec<Allowed>) -> Option<Vec<HostPattern>> {
     (!given.is_empty()).then(|| given.into_iter().collect::<Option<_>>().unwrap_or_default())
+}
+
+/// The name of a variable. Its value is not given here, where it would be stored; and what was given is not told again.
+fn variable(text: &str) -> Result<(), UsageError> {
+    match text.split_once('=') {
+        Some((name, _)) => {
+            Err(UsageError(format!("give the name alone, as `--pass-env {name}`, and the value in the environment")))
+        }
+        None if text.is_empty() => Err(UsageError("--pass-env: an empty name".to_owned())),
+        None => Ok(()),
+    }
 }
 
 fn header_name(text: &str) -> Result<String, String> {

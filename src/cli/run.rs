@@ -31,6 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   haul run urls.txt --rate 20/s
   haul run cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --rate 20/s --process 'jq:.results[0]'
+  haul run urls.txt --process 'cmd:python3 process.py' --pass-env MODEL --process-timeout 10s
   haul run batch.jsonl --base-url https://api.example.com/v1 --key '{{ custom_id }}-2'
   haul run                      go on with what is left, as the last run did
   haul run --limit 20           a trial: begin 20 jobs, then stop
@@ -271,10 +272,7 @@ pub(crate) struct Watch {
 }
 
 pub(crate) fn work(settings: &Settings) -> Result<Work, UsageError> {
-    let work = match &settings.process {
-        Some(process) => Work::from_setting(process).map_err(|e| unusable("--process", &e))?,
-        None => Work::none(),
-    };
+    let work = Work::from_settings(settings).map_err(|e| unusable("--process", &e))?;
     match &settings.fail_if {
         Some(rule) => {
             let rule = Rule::from_setting(rule).map_err(|e| unusable("--fail-if", &e))?;
@@ -293,13 +291,19 @@ fn unusable(flag: &str, error: &dyn std::error::Error) -> UsageError {
 /// Drains, shows how it goes, and says how it ended.
 pub(crate) async fn drain(
     held: Held,
-    settings: Settings,
+    mut settings: Settings,
     work: Work,
     once: OnceFlags,
     watch: Watch,
 ) -> anyhow::Result<Exit> {
     let Watch { stop, seen, clock, quiet, demo } = watch;
     secrets::check_imported(&held.store, &once.given).await?;
+    if let Some(before) = settings.processed_by(work.version())
+        && count(&held.store.counts().await?, Some(State::Succeeded), None) > 0
+    {
+        let now = &**work.version();
+        tracing::warn!(before, now, "the processor is another one than in the last run; results that are there stay");
+    }
     let progress = Arc::new(Progress::start(once.progress, quiet, clock));
     let shown = progress.clone();
     let run = Run {

@@ -112,7 +112,7 @@ impl Runner {
         self
     }
 
-    /// A processor of haul's own: `jq:EXPR` or `jq:@FILE`.
+    /// A processor that is named: `jq:EXPR`, `jq:@FILE`, or a program, `cmd:PROG ARGS`.
     pub fn process_by(self, setting: impl Into<String>) -> Self {
         let setting = setting.into();
         self.set(move |settings| settings.process = Some(setting))
@@ -123,7 +123,15 @@ impl Runner {
         self.set(|settings| settings.process = None)
     }
 
-    /// For one processing.
+    /// Names of variables of the environment that the program of a `cmd:` is given beside PATH, HOME, LANG and VIRTUAL_ENV.
+    /// Only the names are remembered.
+    pub fn pass_env<N: Into<String>>(self, names: impl IntoIterator<Item = N>) -> Self {
+        let names = names.into_iter().map(Into::into).collect();
+        self.set(move |settings| settings.pass_env = names)
+    }
+
+    /// For one processing. What takes longer fails its job. A program is then killed; but a closure or a filter cannot be
+    /// stopped, and its thread is lost: where all are lost, the run breaks off.
     pub fn process_timeout(self, timeout: Duration) -> Self {
         self.set(move |settings| settings.process_timeout = timeout)
     }
@@ -328,7 +336,15 @@ impl Runner {
         let since = crate::report::iso_8601(clock.now_us());
         let _lock = RunLock::take(&path, &format!("pid {} on {host} since {since}", std::process::id()))?;
         let last = store.settings().await?;
-        let (settings, work) = self.settings(last.as_deref())?;
+        let (mut settings, work) = self.settings(last.as_deref())?;
+        if let Some(before) = settings.processed_by(work.version()) {
+            let now = &**work.version();
+            tracing::warn!(
+                before,
+                now,
+                "the processor is another one than in the last run; results that are there stay"
+            );
+        }
         let durability = settings.durability;
         let run = Run {
             settings,
@@ -376,6 +392,7 @@ impl Runner {
             s if s.threads > 1_024 => return wrong("more than 1,024 CPU threads"),
             s if s.max_attempts == 0 => return wrong("0 attempts would send nothing; 1 tries nothing again"),
             s if s.max_body == 0 => return wrong("a body of 0 bytes at most would fail every request"),
+            s if s.process_timeout.is_zero() => return wrong("a process timeout of 0 would fail every job"),
             s if s.timeout.is_zero() || s.connect_timeout.is_zero() => {
                 return wrong("a timeout of 0 would fail every request");
             }
@@ -393,8 +410,7 @@ impl Runner {
                     "the last run had a processor of its own ({name}); give it with `process`, or say `process_nothing`"
                 ));
             }
-            (None, Some(name)) => Work::from_setting(name)?,
-            (None, None) => Work::none(),
+            (None, _) => Work::from_settings(&settings)?,
         };
         let work = match &settings.fail_if {
             Some(rule) => work.unless(Rule::from_setting(rule)?),

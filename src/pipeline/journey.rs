@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{RwLock, mpsc, oneshot};
 
-use crate::attempt::{Failure, Measured, Verdict};
+use crate::attempt::{ErrorType, Failure, Measured, Verdict};
 use crate::claim::HORIZON_US;
 use crate::clock::{Clock, Micros, SECOND_US};
 use crate::commit::{Outcome, Report, Slot};
@@ -15,13 +16,16 @@ use crate::fetch::{Fetched, Fetcher, Outgoing, Unfit};
 use crate::job::{Event, Standing, State};
 use crate::limit::{Allowance, Limit};
 use crate::pace::{Dispenser, Sent, void_after};
-use crate::process::{Pool, Rule, Work};
+use crate::process::{Rule, Work};
 use crate::progress::{OnEvent, Pause, RunEvent};
 use crate::reason::Reason;
 use crate::response::Response;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
 use crate::store::{self, Lease, Output, Store};
+
+use super::nulls::Nulls;
+use super::threads::{Threads, Worked};
 
 /// A 429 pauses the limit for at least this long, whatever it says.
 const PAUSE_US: Micros = SECOND_US;
@@ -31,7 +35,7 @@ pub(super) struct Context<S> {
     pub(super) store: Arc<S>,
     pub(super) run: i64,
     pub(super) fetcher: Fetcher,
-    pub(super) pool: Pool,
+    pub(super) threads: Threads,
     pub(super) settings: Arc<Settings>,
     pub(super) work: Work,
     /// A response that meets it ends the run.
@@ -50,6 +54,7 @@ pub(super) struct Context<S> {
     pub(super) left: AtomicU64,
     /// Why a secret cannot be had, of the first request that named such a one: the run cannot go on then.
     pub(super) missing: Arc<OnceLock<String>>,
+    pub(super) nulls: Nulls,
 }
 
 impl<S: Store> Context<S> {
@@ -235,7 +240,7 @@ impl<S: Store> Context<S> {
     async fn heed(&self, failure: &mut Failure, sent: Sent, allowances: Vec<Allowance>) {
         match failure.verdict {
             Verdict::Throttled => self.heed_refusal(failure, sent, &allowances).await,
-            Verdict::Transient => self.heed_setback(failure, sent).await,
+            Verdict::Transient | Verdict::Refetch => self.heed_setback(failure, sent).await,
             Verdict::Permanent if failure.answered => self.dispenser.well(sent, allowances),
             Verdict::Permanent => self.dispenser.unclear(sent),
         }
@@ -279,15 +284,16 @@ impl<S: Store> Context<S> {
     /// Asks on a CPU thread whether this answer is to end the run. `None`: the run left first.
     async fn stop_if_met(&self, lease: &Arc<Lease>, response: &Arc<Response>) -> Option<()> {
         let Some(rule) = &self.stop_if else { return Some(()) };
-        let (told, answer) = oneshot::channel();
         let (asked, lease, response) = (rule.clone(), lease.clone(), response.clone());
         let (key, status_code) = (lease.key.clone(), response.status_code);
-        self.pool.spawn(move || {
-            // Nobody listens any more where the run has left.
-            let _ = told.send(asked.is_met(&response, &lease.seen));
-        });
-        // Whoever panics says nothing, which is no yes.
-        if self.unless_left(answer).await?.unwrap_or(false) {
+        let limit = self.settings.process_timeout;
+        let answer = self.threads.run(limit, move || asked.is_met(&response, &lease.seen));
+        let answer = self.unless_left(answer).await?;
+        if let Worked::TooSlow(_) = answer {
+            tracing::warn!(key, "a rule comes to no end on the response to this job, which counts as not met");
+        }
+        // Whoever panics or comes to no end says nothing, which is no yes.
+        if let Worked::Ended(true) = answer {
             let rule = rule.setting().to_owned();
             self.report(Outcome::Hopeless(Reason::StopIf { key, status_code, rule })).await;
         }
@@ -297,13 +303,19 @@ impl<S: Store> Context<S> {
     /// Makes the result and reports it.
     async fn process(&self, mut job: Traveller, response: Arc<Response>) {
         let ready_us = self.clock.now_us();
-        let Some((output, begun_us, ended_us)) = self.processed(&mut job, response).await else {
-            if job.standing.crashes > job.lease.standing.crashes {
-                // It did not kill the process: nobody waits for it any more. The accusation is taken back.
-                job.standing.crashes = job.lease.standing.crashes;
-                self.end(job, Event::Interrupted, None, None).await;
+        let (output, begun_us, ended_us) = match self.processed(&mut job, response).await {
+            Some(Worked::Ended(processed)) => processed,
+            Some(Worked::TooSlow(begun_us)) => (Err(self.too_slow()), begun_us, self.clock.now_us()),
+            Some(Worked::Broken) => return,
+            ended => {
+                let no_thread = matches!(ended, Some(Worked::NoThread));
+                if no_thread || job.standing.crashes > job.lease.standing.crashes {
+                    // It did not kill the process: nobody waits for it any more. The accusation is taken back.
+                    job.standing.crashes = job.lease.standing.crashes;
+                    self.end(job, Event::Interrupted, None, None).await;
+                }
+                return;
             }
-            return;
         };
         let measured = &mut job.measured;
         measured.queue_us = Some(begun_us - ready_us);
@@ -316,7 +328,10 @@ impl<S: Store> Context<S> {
             measured.started_at_us = Some(begun_us);
         }
         let (event, output) = match output {
-            Ok(json) => (Event::Processed, Some(Output { json, processor: self.work.version().clone() })),
+            Ok(json) => {
+                self.nulls.add(&json);
+                (Event::Processed, Some(Output { json, processor: self.work.version().clone() }))
+            }
             Err(failure) => {
                 // What a processor says may quote a response, and that may hold what was sent.
                 let message = self.fetcher.hide(&job.lease.request, failure.message);
@@ -327,27 +342,32 @@ impl<S: Store> Context<S> {
     }
 
     /// Runs the processor on a CPU thread, beside others, or alone where the job is a suspect. `None`: the run left first.
-    async fn processed(&self, job: &mut Traveller, response: Arc<Response>) -> Option<Processed> {
+    async fn processed(&self, job: &mut Traveller, response: Arc<Response>) -> Option<Worked<Processed>> {
         if self.work.is_none() {
             // To read a body as JSON costs less than to hand it to another thread.
-            return Some(work_on(&self.work, &job.lease, &response, self.clock));
+            return Some(Worked::Ended(work_on(&self.work, &job.lease, &response, self.clock)));
         }
-        let mut company = None;
+        // Given back with the outcome, not by the thread: a suspect would wait for ever for one that never ends.
+        let mut _company = None;
         if job.lease.suspect {
             job.slot.alone = Some(self.unless_left(self.alone.clone().write_owned()).await?);
             self.accuse(job).await?;
         } else {
-            company = Some(self.unless_left(self.alone.clone().read_owned()).await?);
+            _company = Some(self.unless_left(self.alone.clone().read_owned()).await?);
         }
         let (work, lease, clock) = (self.work.clone(), job.lease.clone(), self.clock);
-        let (told, done) = oneshot::channel();
-        self.pool.spawn(move || {
-            let processed = work_on(&work, &lease, &response, clock);
-            drop(company);
-            // Nobody listens any more where the run has left.
-            let _ = told.send(processed);
-        });
-        self.unless_left(done).await?.ok()
+        let limit = self.settings.process_timeout;
+        // A program is killed in time, and says so itself; but a rule before it may come to no end.
+        let limit = if work.keeps_time() { limit.saturating_mul(2) + Duration::from_secs(1) } else { limit };
+        self.unless_left(self.threads.run(limit, move || work_on(&work, &lease, &response, clock))).await
+    }
+
+    fn too_slow(&self) -> Failure {
+        let limit = humantime::format_duration(self.settings.process_timeout);
+        let message = format!(
+            "no result within {limit} (--process-timeout); it cannot be stopped, so its CPU thread is lost to this run"
+        );
+        Failure::new(ErrorType::PROCESS_TIMEOUT, Verdict::Permanent, message)
     }
 
     /// Notes durably that a suspect is about to be processed. `None`: it must not be, by this run.
@@ -438,5 +458,5 @@ fn idempotency_key(database_id: &str, lease: &Lease) -> String {
 }
 
 fn no_answer() -> Failure {
-    Failure::new(crate::attempt::ErrorType::DECODE, Verdict::Permanent, "neither a response nor an error")
+    Failure::new(ErrorType::DECODE, Verdict::Permanent, "neither a response nor an error")
 }

@@ -18,6 +18,15 @@ pub(super) fn cut(mut text: String) -> String {
     text
 }
 
+/// The beginning of a text, fit to stand within a line.
+pub(super) fn shown(text: &str, most: usize) -> String {
+    let mut shown: String = text.chars().take(most).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if shown.len() < text.len() {
+        shown.push_str(" ..");
+    }
+    shown
+}
+
 /// Whether reading this text as JSON is harmless. Says nothing about whether it is JSON.
 ///
 /// # Errors

@@ -1,5 +1,7 @@
 //! Processing by a jq filter.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use jaq_core::data::JustLut;
 use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars};
@@ -37,6 +39,8 @@ pub struct Jq {
     version: String,
     /// Whether the text of the filter names them: converting them for every job costs.
     uses: [bool; VARIABLES.len()],
+    /// It was said that it put out nothing.
+    warned: AtomicBool,
 }
 
 impl Jq {
@@ -59,7 +63,8 @@ impl Jq {
             .map_err(|errors| JqError::compiling(expression, errors))?;
         let hash = format!("{:x}", Sha256::digest(expression));
         let version = format!("jq:{}", hash.get(..12).unwrap_or(&hash));
-        Ok(Self { filter, version, uses: VARIABLES.map(|name| expression.contains(name)) })
+        let uses = VARIABLES.map(|name| expression.contains(name));
+        Ok(Self { filter, version, uses, warned: AtomicBool::new(false) })
     }
 
     /// `jq:` and the beginning of the SHA-256 of the filter.
@@ -79,6 +84,9 @@ impl Jq {
                 Ok(value) => outputs.push(value).map_err(refused)?,
                 Err(exception) => return Err(refused(message(exception))),
             }
+        }
+        if outputs.are_none() && !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(job = job.id, "the filter puts out nothing for a response: its result is null; told once");
         }
         outputs.finish().map_err(refused)
     }

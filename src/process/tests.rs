@@ -115,8 +115,8 @@ fn a_setting_names_a_filter_or_a_file_with_one() {
 #[test]
 fn a_setting_that_names_no_processor_is_refused_with_what_would_be_right() {
     let said = |setting: &str| Work::from_setting(setting).expect_err("wrong").to_string();
-    assert_eq!(said("cmd:python3 x.py"), "`cmd:` is not available yet; write `jq:EXPR` or `jq:@FILE`");
-    assert_eq!(said(".a"), "`.a` is no processor; write `jq:EXPR` or `jq:@FILE`");
+    assert_eq!(said("cmd:sh 'x"), "`cmd:sh 'x`: a quote is not closed: '");
+    assert_eq!(said(".a"), "`.a` is no processor; write `jq:EXPR`, `jq:@FILE` or `cmd:PROG ARGS`");
     assert_eq!(said("jq:@/no/such.jq"), "failed to read the jq filter /no/such.jq");
     assert!(said("jq:.a |").starts_with("the jq filter is wrong in line 1:"));
 }

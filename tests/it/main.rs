@@ -5,6 +5,7 @@ mod cli;
 mod console;
 mod library;
 mod opening;
+mod processing;
 mod random_numbers;
 mod rate;
 mod resume;

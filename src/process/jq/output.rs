@@ -31,6 +31,11 @@ impl Outputs {
         written
     }
 
+    /// There was no output.
+    pub(super) fn are_none(&self) -> bool {
+        self.count == 0
+    }
+
     /// The outputs as one value: itself, an array where there are several, null where there is none.
     ///
     /// # Errors

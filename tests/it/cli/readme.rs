@@ -6,9 +6,10 @@ use crate::server::{Answer, Asked, Script, Server};
 const README: &str = include_str!("../../../README.md");
 
 /// Not run, and why.
-const LEFT: [(&str, &str); 7] = [
+const LEFT: [(&str, &str); 8] = [
     ("cargo test", "runs this"),
     ("cargo bench --bench rate", "takes ten minutes of a machine of its own"),
+    ("cargo bench --bench process", "takes minutes of a machine of its own"),
     ("cargo install --path . --locked", "would install it"),
     ("haul pause", "needs a run that is going; see the tests of steering"),
     ("haul unpause", "the same"),
@@ -48,6 +49,14 @@ fn cities() -> String {
     lines.take_while(|line| line.starts_with("    ")).map(|line| format!("{}\n", line.trim())).collect()
 }
 
+/// The Python of the README.
+fn process() -> String {
+    let lines = README.lines().skip_while(|line| *line != "    import json, sys");
+    let lines = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
+    let code = lines.take_while(|line| !line.starts_with("    haul "));
+    code.map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or_default())).collect()
+}
+
 #[test]
 fn every_command_of_the_readme_works() {
     let server = Server::start(Script::new(|asked: &Asked| {
@@ -55,20 +64,27 @@ fn every_command_of_the_readme_works() {
         Answer::json(format!(r#"{{"results":[{{"city":"{city}"}},2]}}"#))
     }));
     let folder = Folder::with("cities.csv", &cities());
+    folder.write("process.py", &process());
     folder.write("urls.txt", &format!("{0}/a\n{0}/b\n", server.url()));
     let mut said = String::new();
-    let mut run = 0;
+    let (mut run, mut python) = (0, 0);
     for command in commands() {
-        if LEFT.iter().any(|(left, _)| *left == command) {
+        let without_python = command.contains("python3") && !crate::processing::has("python3");
+        if without_python || LEFT.iter().any(|(left, _)| *left == command) {
             continue;
         }
+        python += u64::from(command.contains("python3"));
         let line = CHANGES.iter().fold(command.clone(), |line, (from, to)| line.replace(from, to));
         said += &folder.shell(&line).env("API", &server.url()).exits(0).out;
         run += 1;
     }
     assert!(run >= 8, "the commands are found: {:?}", commands());
     assert!(said.contains("S%C3%A3o%20Paulo") && said.contains("succeeded"), "{said}");
-    assert_eq!(server.total(), 4, "two cities and two lines, once each");
+    assert_eq!(server.total(), 4 + 2 * python, "two cities and two lines, once each, and the cities for Python");
+    assert!(
+        python == 0
+            || folder.haul(&["--db", "py.db", "query", "SELECT output FROM results"]).exits(0).out.contains("cities")
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ const WRONG: [(&[&str], &str); 17] = [
     (&["--backoff", "x"], "write the first and the longest wait: 250ms..60s"),
     (&["--backoff", "2s..1s"], "the first wait is longer than the longest"),
     (&["--success", "9xx"], "`9xx` is neither a status code (404), a class of them (5xx)"),
-    (&["--process", "foo"], "write `jq:EXPR` or `jq:@FILE`"),
+    (&["--process", "foo"], "write `jq:EXPR`, `jq:@FILE` or `cmd:PROG ARGS`"),
     (&["--process", "jq:.["], "expected closing bracket for this `[`\n    .[\n     ^"),
     (&["--max-body", "1TB"], "write bytes, or 512KiB, 10MiB, 1GiB"),
     (&["-H", "nocolon"], "a header is written 'Name: value'"),

@@ -19,7 +19,7 @@ pub(crate) fn tell(result: &Result) {
         "skipped": result.skipped, "broken": result.broken,
     });
     for (name, value) in &result.noted {
-        object[name] = value.clone();
+        object[name.as_str()] = value.clone();
     }
     let mut file = OpenOptions::new().create(true).append(true).open(&path).expect("the file of HAUL_TORTURE_CARD");
     writeln!(file, "{object}").expect("the file takes a line");
@@ -39,7 +39,7 @@ fn line(result: &Result) -> String {
         (None, Some(why)) => format!("skipped: {why}"),
         (None, None) => "holds".to_owned(),
     };
-    let figure = |(name, value): (&String, &Value)| format!("{name} {value}");
+    let figure = |(name, value): &(String, Value)| format!("{name} {value}");
     let figures: Vec<_> = result.noted.iter().map(figure).collect();
     let (name, what, size, seconds) = (result.row.name, result.row.what, result.size, result.seconds);
     format!("{name:<4} {what} ({size}, {seconds:.0} s): {end}; {}", figures.join(", "))

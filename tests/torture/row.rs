@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use haul::clock::Clock;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::card;
 use crate::resume::bench::setting;
@@ -45,14 +45,18 @@ impl Size {
 /// What a row notes on its way.
 pub(crate) struct Figures {
     pub(crate) size: Size,
-    noted: Map<String, Value>,
+    noted: Vec<(String, Value)>,
     skipped: Option<String>,
 }
 
 impl Figures {
     /// Notes a figure, in place of an earlier one of that name.
     pub(crate) fn note(&mut self, name: &str, value: impl Into<Value>) {
-        self.noted.insert(name.to_owned(), value.into());
+        let value = value.into();
+        match self.noted.iter_mut().find(|(noted, _)| noted == name) {
+            Some((_, noted)) => *noted = value,
+            None => self.noted.push((name.to_owned(), value)),
+        }
     }
 
     /// How many of something: what the environment says, else by the size. Noted under this name.
@@ -80,7 +84,7 @@ pub(crate) struct Result {
     pub(crate) row: &'static Row,
     pub(crate) seconds: f64,
     pub(crate) size: &'static str,
-    pub(crate) noted: Map<String, Value>,
+    pub(crate) noted: Vec<(String, Value)>,
     /// What it could not try.
     pub(crate) skipped: Option<String>,
     /// Where the promise does not hold.
@@ -100,7 +104,7 @@ impl Row {
         let clock = Clock::start();
         let began_us = clock.now_us();
         let size = Size::chosen();
-        let mut figures = Figures { size, noted: Map::new(), skipped: None };
+        let mut figures = Figures { size, noted: Vec::new(), skipped: None };
         let ended = catch_unwind(AssertUnwindSafe(|| (self.run)(&mut figures)));
         let said = |panic: Box<dyn std::any::Any + Send>| match panic.downcast::<String>() {
             Ok(text) => *text,

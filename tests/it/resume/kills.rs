@@ -1,12 +1,12 @@
 //! Killed at any moment, a run loses nothing, doubles nothing, repeats only what was leased, and keeps its limit.
 
-use std::collections::HashSet;
-
 use haul::backoff::chance;
 use haul::clock::Clock;
 
 use super::bench::{Bench, card, setting};
-use super::lives::{SECOND_NS, live, median_first_ms, most_in_a_second, processes, resent, runs, share};
+use super::lives::{
+    SECOND_NS, live, lost_and_noted, median_first_ms, most_in_a_second, processes, resent, runs, share,
+};
 use crate::server::{Script, Server};
 
 /// Moments chosen by a seed: the one in the environment, or another each time.
@@ -55,10 +55,7 @@ fn killed_at_random_a_run_loses_nothing_and_repeats_only_what_was_leased() {
     assert!(share >= 0.7, "{share}");
     assert!(busy * 10 >= lives.len() * 8, "a kill that finds nothing in flight shows nothing");
     assert_eq!(bench.number("SELECT count(*) FROM jobs WHERE error_type IS NOT NULL OR failures > 0"), 0);
-    let rows: Vec<(String, i64)> = bench
-        .rows("SELECT key, attempt FROM attempts AS a JOIN jobs ON id = job_id WHERE a.error_type = 'interrupted'");
-    let noted: HashSet<_> = rows.into_iter().collect();
-    let lost: HashSet<_> = lives.into_iter().flat_map(|life| life.leases).collect();
+    let (lost, noted) = lost_and_noted(&bench, &lives);
     let (known, all) = (noted.len(), lost.len());
     assert!(noted == lost, "each claim that was lost, and no other, is noted as interrupted: {known} of {all}");
 }

@@ -60,6 +60,13 @@ pub(crate) fn processes(lives: &[Life]) -> Vec<Range<u64>> {
     lives.iter().map(|life| life.began_ns..life.killed_ns).collect()
 }
 
+/// The claims that were lost to the kills, and those that the database knows as interrupted: key and claim of each.
+pub(crate) fn lost_and_noted(bench: &Bench, lives: &[Life]) -> (HashSet<(String, i64)>, HashSet<(String, i64)>) {
+    let rows: Vec<(String, i64)> = bench
+        .rows("SELECT key, attempt FROM attempts AS a JOIN jobs ON id = job_id WHERE a.error_type = 'interrupted'");
+    (lives.iter().flat_map(|life| life.leases.clone()).collect(), rows.into_iter().collect())
+}
+
 /// The same, but from the moment at which the run had its limits: how long a busy machine takes to start a process is left out.
 pub(crate) fn runs(bench: &Bench, server: &Server, lives: &[Life]) -> Vec<Range<u64>> {
     let (now_us, now_ns) = (Clock::start().now_us(), server.now_ns());

@@ -12,18 +12,23 @@ use std::process::ExitCode;
 mod it {
     pub(crate) mod checker;
     pub(crate) mod random_numbers;
+    pub(crate) mod rate {
+        pub(crate) mod busy;
+    }
     pub(crate) mod server;
     pub(crate) mod resume {
         pub(crate) mod bench;
         pub(crate) mod lives;
     }
 }
-use it::{checker, resume, server};
+use it::{checker, rate, resume, server};
 
 mod card;
 mod kills;
 mod points;
 mod row;
+mod strace;
+mod syscalls;
 mod trial;
 mod upgrade;
 mod ways;
@@ -31,7 +36,7 @@ mod ways;
 use row::Row;
 
 /// One row a promise; each is a file or two.
-const ROWS: &[Row] = &[kills::ROW, points::ROW];
+const ROWS: &[Row] = &[kills::ROW, syscalls::ROW, points::ROW];
 
 fn main() -> ExitCode {
     let wanted: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();

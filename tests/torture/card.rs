@@ -33,16 +33,24 @@ pub(crate) fn show(results: &[Result]) {
     card(&format!("\ntorture: {held} of {} rows hold, {seconds:.0} s, commit {}\n{lines}", results.len(), commit()));
 }
 
+/// Where a row is.
+pub(crate) fn so_far(noted: &[(String, Value)]) {
+    card(&format!("     so far: {}", figures(noted)));
+}
+
+fn figures(noted: &[(String, Value)]) -> String {
+    let figure = |(name, value): &(String, Value)| format!("{name} {value}");
+    noted.iter().map(figure).collect::<Vec<_>>().join(", ")
+}
+
 fn line(result: &Result) -> String {
     let end = match (&result.broken, &result.skipped) {
         (Some(broken), _) => format!("BROKEN: {broken}"),
         (None, Some(why)) => format!("skipped: {why}"),
         (None, None) => "holds".to_owned(),
     };
-    let figure = |(name, value): &(String, Value)| format!("{name} {value}");
-    let figures: Vec<_> = result.noted.iter().map(figure).collect();
     let (name, what, size, seconds) = (result.row.name, result.row.what, result.size, result.seconds);
-    format!("{name:<4} {what} ({size}, {seconds:.0} s): {end}; {}", figures.join(", "))
+    format!("{name:<4} {what} ({size}, {seconds:.0} s): {end}; {}", figures(&result.noted))
 }
 
 /// What was tried, as far as git knows it here.

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use haul::clock::Clock;
+use haul::clock::{Clock, Micros, SECOND_US};
 use serde_json::Value;
 
 use crate::card;
@@ -42,11 +42,16 @@ impl Size {
     }
 }
 
+/// A long row says where it is, so often.
+const EVERY_US: Micros = 60 * SECOND_US;
+
 /// What a row notes on its way.
 pub(crate) struct Figures {
     pub(crate) size: Size,
     noted: Vec<(String, Value)>,
     skipped: Option<String>,
+    clock: Clock,
+    told_us: Micros,
 }
 
 impl Figures {
@@ -56,6 +61,11 @@ impl Figures {
         match self.noted.iter_mut().find(|(noted, _)| noted == name) {
             Some((_, noted)) => *noted = value,
             None => self.noted.push((name.to_owned(), value)),
+        }
+        let now_us = self.clock.now_us();
+        if self.size == Size::Long && now_us - self.told_us >= EVERY_US {
+            self.told_us = now_us;
+            card::so_far(&self.noted);
         }
     }
 
@@ -104,7 +114,7 @@ impl Row {
         let clock = Clock::start();
         let began_us = clock.now_us();
         let size = Size::chosen();
-        let mut figures = Figures { size, noted: Vec::new(), skipped: None };
+        let mut figures = Figures { size, noted: Vec::new(), skipped: None, clock, told_us: began_us };
         let ended = catch_unwind(AssertUnwindSafe(|| (self.run)(&mut figures)));
         let said = |panic: Box<dyn std::any::Any + Send>| match panic.downcast::<String>() {
             Ok(text) => *text,

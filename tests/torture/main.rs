@@ -11,7 +11,6 @@ use std::process::ExitCode;
 #[expect(dead_code, unused_imports, reason = "shared with tests that need more of it")]
 mod it {
     pub(crate) mod checker;
-    pub(crate) mod random_numbers;
     pub(crate) mod rate {
         pub(crate) mod busy;
     }
@@ -27,16 +26,19 @@ mod card;
 mod kills;
 mod points;
 mod row;
+mod signals;
+mod stopped;
 mod strace;
 mod syscalls;
 mod trial;
+mod two_runs;
 mod upgrade;
 mod ways;
 
 use row::Row;
 
 /// One row a promise; each is a file or two.
-const ROWS: &[Row] = &[kills::ROW, syscalls::ROW, points::ROW];
+const ROWS: &[Row] = &[kills::ROW, syscalls::ROW, points::ROW, two_runs::ROW, stopped::ROW, signals::ROW];
 
 fn main() -> ExitCode {
     let wanted: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();

@@ -6,6 +6,7 @@ use haul::clock::{Clock, Micros, SECOND_US};
 use serde_json::Value;
 
 use crate::card;
+use crate::rate::busy;
 use crate::resume::bench::setting;
 
 /// A promise, and what tries it.
@@ -87,6 +88,12 @@ impl Figures {
     pub(crate) fn skip(&mut self, why: impl Into<String>) {
         self.skipped = Some(why.into());
     }
+}
+
+/// Whether the machine has time for the program: with three that want to run for each core, a process waits for its turn, and
+/// how quick it is says nothing of it.
+pub(crate) fn fair() -> bool {
+    busy::load() <= 3.0 * std::thread::available_parallelism().map_or(1, usize::from) as f64
 }
 
 /// How a row ended.

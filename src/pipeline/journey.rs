@@ -345,7 +345,9 @@ impl<S: Store> Context<S> {
             // Nobody listens any more where the run has left.
             let _ = told.send(processed);
         });
-        self.unless_left(done).await?.ok()
+        // Who panicked outside of the processor says nothing. That is a bug, and this panic ends the run: without it the job
+        // would be left behind, and the run end as if that had been meant.
+        Some(self.unless_left(done).await?.expect("the CPU thread says what came of it"))
     }
 
     /// Notes durably that a suspect is about to be processed. `None`: it must not be, by this run.

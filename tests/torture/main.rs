@@ -24,6 +24,9 @@ use it::{checker, rate, resume, server};
 
 mod card;
 mod kills;
+mod memory;
+mod panics;
+mod pipes;
 mod points;
 mod row;
 mod signals;
@@ -38,7 +41,17 @@ mod ways;
 use row::Row;
 
 /// One row a promise; each is a file or two.
-const ROWS: &[Row] = &[kills::ROW, syscalls::ROW, points::ROW, two_runs::ROW, stopped::ROW, signals::ROW];
+const ROWS: &[Row] = &[
+    kills::ROW,
+    syscalls::ROW,
+    points::ROW,
+    two_runs::ROW,
+    stopped::ROW,
+    signals::ROW,
+    pipes::ROW,
+    memory::ROW,
+    panics::ROW,
+];
 
 fn main() -> ExitCode {
     let wanted: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();

@@ -63,7 +63,7 @@ fn run(figures: &mut Figures) {
 
 fn round(seed: u64, signals: u64, sum: &mut Sum) {
     let server = Server::start(Script::ok().latency(LATENCY).goes_first());
-    let jobs = signals as usize * 100;
+    let jobs = signals as usize * 65;
     let bench = Bench::with_jobs(&server, jobs);
     let mut trial = Trial::new(bench, server);
     for n in 0..signals as i64 {

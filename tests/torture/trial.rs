@@ -69,6 +69,11 @@ impl Trial {
         Ok(())
     }
 
+    /// The same, where no limit holds.
+    pub(crate) fn found_without_limit(&self, jobs: usize) -> Found {
+        self.found(jobs, usize::MAX, Duration::from_secs(1))
+    }
+
     /// What the checker says of so many jobs, where at most so many may arrive in a window. Arrivals of redirects, whose keys begin
     /// with `hop-`, are no repetitions.
     pub(crate) fn found(&self, jobs: usize, permits: usize, window: Duration) -> Found {

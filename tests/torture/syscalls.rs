@@ -23,6 +23,7 @@ const SAMPLED: u64 = 80;
 /// Who gets through so often in a row has come to the end of its calls: their number is not the same every time.
 const THROUGH: u32 = 3;
 const JOBS: usize = 60;
+const CONCURRENCY: u64 = 8; // of `Work::program`
 const PERMITS: usize = 20;
 const WINDOW: Duration = Duration::from_millis(200);
 const CALLS: &str = "pwrite64,write,fsync,fdatasync,ftruncate,unlink";
@@ -78,6 +79,7 @@ fn run(figures: &mut Figures) {
         Size::Long => calls.iter().for_each(|(call, _)| tried.until_through(call, figures)),
     }
     tried.found.judge();
+    assert!(tried.found.most_leased <= CONCURRENCY, "no more is leased than the concurrency allows");
     assert!(tried.found.kills * 10 >= tried.points * 8, "most processes come to their call");
 }
 

@@ -32,6 +32,8 @@ pub(crate) struct Found {
     /// Kills after which more was sent again than was leased.
     pub(crate) over: u64,
     pub(crate) blamed: u64,
+    /// The most that was leased when one died.
+    pub(crate) most_leased: u64,
     /// Trials in which a window held more than the limit.
     pub(crate) bursts: u64,
 }
@@ -87,6 +89,7 @@ impl Trial {
         Found {
             kills: self.lives.len() as u64,
             leased: self.lives.iter().map(|life| life.leases.len() as u64).sum(),
+            most_leased: self.lives.iter().map(|life| life.leases.len() as u64).max().unwrap_or(0),
             resent: checked.resent,
             lost: checked.lost + checked.leased,
             dup: checked.dup,
@@ -154,6 +157,7 @@ impl AddAssign for Found {
     fn add_assign(&mut self, more: Self) {
         self.kills += more.kills;
         self.leased += more.leased;
+        self.most_leased = self.most_leased.max(more.most_leased);
         self.resent += more.resent;
         self.lost += more.lost;
         self.dup += more.dup;
@@ -165,12 +169,13 @@ impl AddAssign for Found {
 
 impl Found {
     pub(crate) fn note(&self, figures: &mut Figures) {
-        let Self { kills, leased, resent, lost, dup, over, blamed, bursts } = *self;
+        let Self { kills, leased, most_leased, resent, lost, dup, over, blamed, bursts } = *self;
         for (name, value) in [
             ("kills", kills),
             ("lost", lost),
             ("dup", dup),
             ("leased", leased),
+            ("most_leased", most_leased),
             ("resent", resent),
             ("over", over),
             ("blamed", blamed),

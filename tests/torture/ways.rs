@@ -39,6 +39,8 @@ pub(crate) enum Way {
 const ROWS: usize = 12_000;
 /// Jobs of a run.
 const JOBS: usize = 60;
+/// Jobs in flight at most, in every way.
+pub(crate) const CONCURRENCY: u64 = 8;
 /// Requests in a window, at most.
 const PERMITS: usize = 20;
 const WINDOW: Duration = Duration::from_millis(200);

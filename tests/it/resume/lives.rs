@@ -18,13 +18,16 @@ pub(crate) fn most_in_a_second(bench: &Bench, server: &Server, arrivals: &[Arriv
     most_in(Duration::from_secs(1), bench, server, arrivals)
 }
 
+/// Key and number of a claim.
+type Claim = (String, i64);
+
 /// One life of a run, and what its end found.
 pub(crate) struct Life {
     pub(crate) began_ns: u64,
     pub(crate) killed_ns: u64,
     pub(crate) unanswered: u64,
     /// Key and claim of each job that was leased.
-    pub(crate) leases: Vec<(String, i64)>,
+    pub(crate) leases: Vec<Claim>,
 }
 
 /// Starts the program and kills it this long after, or as soon as it then has so many requests in flight.
@@ -67,7 +70,7 @@ pub(crate) fn processes(lives: &[Life]) -> Vec<Range<u64>> {
 }
 
 /// The claims that were lost to the kills, and those that the database knows as interrupted: key and claim of each.
-pub(crate) fn lost_and_noted(bench: &Bench, lives: &[Life]) -> (HashSet<(String, i64)>, HashSet<(String, i64)>) {
+pub(crate) fn lost_and_noted(bench: &Bench, lives: &[Life]) -> (HashSet<Claim>, HashSet<Claim>) {
     let rows: Vec<(String, i64)> = bench
         .rows("SELECT key, attempt FROM attempts AS a JOIN jobs ON id = job_id WHERE a.error_type = 'interrupted'");
     (lives.iter().flat_map(|life| life.leases.clone()).collect(), rows.into_iter().collect())

@@ -15,8 +15,7 @@ use crate::resume::lives::{Life, SECOND_NS, live, lost_and_noted, most_in_a_seco
 use crate::row::{Figures, Row, fair};
 use crate::server::{Arrival, Script, Server};
 
-/// Seen failing with some leases left out of `note_interrupted.sql`, with the slots of a batch dropped before its commit, with
-/// nothing in `spends.sql`, and with a pause of 400 ms before the first claim.
+/// Seen failing with some leases left out of `note_interrupted.sql`, and with the counts written in a transaction of their own.
 pub(crate) const ROW: Row = Row { name: "1a", what: "kill -9 at random, and resume", run };
 
 /// Kills of a round.

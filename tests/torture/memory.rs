@@ -10,7 +10,7 @@ use crate::row::{Figures, Row};
 use crate::server::{Answer, Asked, Script, Server};
 use crate::trial::{Found, Trial};
 
-/// Seen failing with a byte budget of 4 GiB.
+/// Seen failing with a byte budget of 4 GB.
 pub(crate) const ROW: Row = Row { name: "P9", what: "memory runs out", run };
 
 const JOBS: usize = 40;

@@ -12,7 +12,7 @@ use crate::server::{Script, Server};
 use crate::trial::{Found, Trial};
 use crate::ways::PROCESS;
 
-/// Seen failing with journeys whose panics nobody looks at, and with a panic on a CPU thread taken for a run that leaves.
+/// Seen failing with a panic on a CPU thread taken for a run that leaves: it ended as if it had been told to stop.
 pub(crate) const ROW: Row = Row { name: "P10", what: "a panic in our own code", run };
 
 /// In the loop that claims and commits, on the way of a job, on a CPU thread, and in a transaction.

@@ -10,7 +10,7 @@ use crate::row::{Figures, Row};
 use crate::server::{Script, Server};
 use crate::trial::{Found, Trial};
 
-/// Seen failing with `println!` for the summary.
+/// Seen failing with a closed pipe taken for an error in the summary.
 pub(crate) const ROW: Row = Row { name: "P7", what: "output into a pipe that closes", run };
 
 const JOBS: usize = 400;

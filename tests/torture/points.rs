@@ -6,8 +6,7 @@ use crate::row::{Figures, Row, Size};
 use crate::trial::Found;
 use crate::ways::{CONCURRENCY, Way};
 
-/// Seen failing with the slots of a batch dropped before its commit, with an import that counts its rows in a transaction of its
-/// own, with an export that writes to its file directly, and with a moment that nothing passes.
+/// Seen failing with an export that writes to its file directly.
 pub(crate) const ROW: Row = Row { name: "1c", what: "kill at every named moment", run };
 
 /// The how many-th passages are tried in the long size.

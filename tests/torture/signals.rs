@@ -12,7 +12,7 @@ use crate::row::{Figures, Row};
 use crate::server::{Script, Server};
 use crate::trial::{Found, Trial};
 
-/// Seen failing with `Stop::leave` for the first signal, and with `Stop::drain` for the second.
+/// Seen failing with `Stop::leave` for the first signal.
 pub(crate) const ROW: Row = Row { name: "11", what: "SIGTERM, SIGINT and SIGHUP, once and twice", run };
 
 const SIGNALS: [(&str, i32); 3] = [("INT", 2), ("TERM", 15), ("HUP", 1)];

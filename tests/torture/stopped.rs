@@ -10,7 +10,7 @@ use crate::row::{Figures, Row, Size};
 use crate::server::{Script, Server};
 use crate::trial::{Found, Trial};
 
-/// Seen failing with void permits handed out by `Queue::turn` all the same.
+/// Seen failing with void permits handed out by `Queue` all the same.
 pub(crate) const ROW: Row = Row { name: "P8", what: "SIGSTOP and SIGCONT", run };
 
 const JOBS: usize = 100;

@@ -15,7 +15,7 @@ use crate::strace;
 use crate::trial::{Found, Trial};
 use crate::ways::PROCESS;
 
-/// Seen failing with the slots of a batch dropped before its commit, and with a claim that is sent before it is committed.
+/// Seen failing with the counts written in a transaction of their own.
 pub(crate) const ROW: Row = Row { name: "1b", what: "kill at every write and sync", run };
 
 /// Points of the short size.

@@ -13,7 +13,7 @@ use crate::row::{Figures, Row, fair};
 use crate::server::{Answer, Asked, Gate, Reply, Script, Server};
 use crate::trial::{Found, Trial};
 
-/// Seen failing with the `run_id` left out of `fence.sql`, with a stale outcome that is not counted, and without the lock.
+/// Seen failing with outcomes that come too late and are not counted.
 pub(crate) const ROW: Row = Row { name: "6", what: "two runs, a deleted lock, a zombie", run };
 
 const JOBS: usize = 120;

@@ -9,6 +9,8 @@ pub mod attempt;
 pub mod backoff;
 #[doc(hidden)]
 pub mod clock;
+#[doc(hidden)]
+pub mod fail_point;
 pub mod hope;
 pub mod job;
 pub mod limit;
@@ -32,16 +34,17 @@ pub mod lock;
 pub mod report;
 #[doc(hidden)]
 pub mod store;
-
 // The journey: only the pipeline knows all steps.
 #[doc(hidden)]
 pub mod claim;
 #[doc(hidden)]
 pub mod commit;
+mod error;
 #[doc(hidden)]
 pub mod fetch;
 #[doc(hidden)]
 pub mod import;
+mod library;
 #[doc(hidden)]
 pub mod pace;
 #[doc(hidden)]
@@ -51,10 +54,7 @@ pub mod progress;
 pub mod stop;
 #[doc(hidden)]
 pub mod template;
-
-mod error;
-mod library;
 pub use library::{Cursor, CursorError, Haul, JobResult, Page, Runner, Summary};
-pub use store::{Counts, Reject, RunOutcome, StoreError};
-pub use {attempt::Failure, error::Error, import::Added, import::OnConflict, job::Job, process::Processor};
-pub use {progress::RunEvent, response::Response, secret::SecretName, stop::Stop};
+pub use store::StoreError;
+pub use {attempt::Failure, error::Error, import::Added, import::OnConflict, job::Job, process::Processor, stop::Stop};
+pub use {progress::RunEvent, response::Response, secret::SecretName, store::Counts, store::Reject, store::RunOutcome};

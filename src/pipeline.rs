@@ -15,6 +15,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use crate::claim::{self, Plan, Situation};
 use crate::clock::{BootTime, Clock, Micros, SECOND_US, micros};
 use crate::commit::{self, Claim, Committer, Outcome, Slot};
+use crate::fail_point::{Point, pass};
 use crate::fetch::{Fetcher, SecretHeader, SetupError};
 use crate::hope::{Hope, MaxFailures};
 use crate::job::{RetryRules, State};
@@ -136,6 +137,7 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
         on_uncertain: run.settings.on_uncertain,
     };
     let recovered = store.recover(&new, began_us).await?;
+    pass(Point::Recovered);
     let counts = store.counts().await?;
     let Recovered { interrupted, poisoned, .. } = recovered;
     (run.on_event)(&RunEvent::Began { counts: &counts, interrupted, poisoned });
@@ -150,7 +152,9 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
     tokio::task::spawn_blocking(move || work.end()).await?; // programs have a moment to end by themselves
     context.nulls.end();
     let outcome = landed.as_ref().map_or(RunOutcome::Error, |landed| landed.outcome);
+    pass(Point::BeforeEnd);
     let noted = store.end(id, outcome, clock.now_us()).await;
+    pass(Point::AfterEnd);
     let Landed { outcome, stopped_because, tally, abandoned } = landed?;
     noted?;
     if let Some(why) = context.missing.get() {
@@ -398,6 +402,9 @@ impl<S: Store> Drain<S> {
     async fn turn(&mut self, claim: Option<Claim>) -> Result<bool, RunError> {
         let leases = self.committer.turn(&mut self.received, claim.as_ref(), self.clock.now_us()).await?;
         let Some(Claim { want, .. }) = claim else { return Ok(false) };
+        if !leases.is_empty() {
+            pass(Point::AfterClaim);
+        }
         self.fetched = leases.iter().any(|lease| lease.standing.state == State::Fetched);
         let asking = leases.iter().filter(|lease| lease.standing.state == State::Pending).count();
         self.idle_until_us = 0;

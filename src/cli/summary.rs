@@ -133,6 +133,9 @@ fn text(out: &mut impl Write, summary: &Summary, counts: &Counts, settings: &Set
     if summary.interrupted > 0 {
         writeln!(out, "  crash     {} jobs were in flight when an earlier run died; 0 lost", summary.interrupted)?;
     }
+    if tally.stale > 0 {
+        writeln!(out, "  stale     {} outcomes came too late: another run had taken their jobs; dropped", tally.stale)?;
+    }
     if summary.abandoned > 0 {
         writeln!(out, "  left      {} requests in flight; the next run sends them again", summary.abandoned)?;
     }
@@ -167,7 +170,7 @@ fn object(summary: &Summary, counts: &Counts) -> serde_json::Value {
         "elapsed_s": summary.elapsed_us as f64 / SECOND_US as f64,
         "succeeded": tally.succeeded, "failed": tally.failed, "requests": tally.requests, "refused": tally.refused,
         "retried": tally.retried, "rate_per_s": rate(tally), "within_sla": tally.within_sla, "late": tally.late,
-        "interrupted": summary.interrupted, "abandoned": summary.abandoned,
+        "interrupted": summary.interrupted, "abandoned": summary.abandoned, "stale": tally.stale,
         "jobs": {"succeeded": of(State::Succeeded), "failed": of(State::Failed), "pending": of(State::Pending),
                  "fetched": of(State::Fetched), "cancelled": of(State::Cancelled)},
         "timings_ms": {"fetch": stage("fetch"), "process": stage("process"), "latency": stage("latency")},

@@ -12,6 +12,7 @@ use crate::attempt::{ErrorType, Failure, Measured, Verdict};
 use crate::claim::HORIZON_US;
 use crate::clock::{Clock, Micros, SECOND_US};
 use crate::commit::{Outcome, Report, Slot};
+use crate::fail_point::{Point, pass};
 use crate::fetch::{Fetched, Fetcher, Outgoing, Unfit};
 use crate::job::{Event, Standing, State};
 use crate::limit::{Allowance, Limit};
@@ -91,6 +92,7 @@ impl<S: Store> Context<S> {
         let Some(sent) = self.dispenser.permit(permit_us.unwrap_or(Micros::MAX)).await else {
             return self.unsent(job).await;
         };
+        pass(Point::BeforeSend);
         let (fetched, sent) = match self.chain(&mut job, outgoing, sent).await {
             Chain::Landed(fetched, sent) => (fetched, sent),
             Chain::Stopped(event) => {
@@ -278,6 +280,7 @@ impl<S: Store> Context<S> {
                 tracing::warn!(%error, limit = limit.name, "the pause is kept for this run only");
             }
         }
+        pass(Point::AfterPause);
         (self.on_event)(&RunEvent::Paused { until_us, why });
     }
 
@@ -306,7 +309,9 @@ impl<S: Store> Context<S> {
         let (output, begun_us, ended_us) = match self.processed(&mut job, response).await {
             Some(Worked::Ended(processed)) => processed,
             Some(Worked::TooSlow(begun_us)) => (Err(self.too_slow()), begun_us, self.clock.now_us()),
-            Some(Worked::Broken) => return,
+            // That is a bug, and this panic ends the run: without it the job would be left behind, and the run end as if that
+            // had been meant.
+            Some(Worked::Broken) => panic!("a CPU thread broke off outside of the processor"),
             ended => {
                 let no_thread = matches!(ended, Some(Worked::NoThread));
                 if no_thread || job.standing.crashes > job.lease.standing.crashes {
@@ -374,6 +379,7 @@ impl<S: Store> Context<S> {
     async fn accuse(&self, job: &mut Traveller) -> Option<()> {
         match self.store.accuse(self.run, job.lease.job, job.lease.attempt).await {
             Ok(true) => {
+                pass(Point::Accused);
                 job.standing.crashes += 1;
                 Some(())
             }
@@ -447,6 +453,7 @@ type Processed = (Result<String, Failure>, Micros, Micros);
 
 fn work_on(work: &Work, lease: &Lease, response: &Response, clock: Clock) -> Processed {
     let begun_us = clock.now_us();
+    pass(Point::Processing);
     let output = work.run(response, &lease.seen);
     (output, begun_us, clock.now_us())
 }

@@ -120,8 +120,16 @@ impl Bench {
     where
         T: for<'row> FromRow<'row, SqliteRow> + Send + Unpin,
     {
+        Self::rows_of(&self.db(), sql)
+    }
+
+    /// Rows of this database.
+    pub(crate) fn rows_of<T>(database: &Path, sql: &'static str) -> Vec<T>
+    where
+        T: for<'row> FromRow<'row, SqliteRow> + Send + Unpin,
+    {
         done(async {
-            let options = SqliteConnectOptions::new().filename(self.db()).read_only(true);
+            let options = SqliteConnectOptions::new().filename(database).read_only(true);
             let mut reader = SqliteConnection::connect_with(&options).await.expect("a database");
             let rows = sqlx::query_as(sql).fetch_all(&mut reader).await.expect("rows");
             reader.close().await.expect("closed");
@@ -186,6 +194,12 @@ impl Running {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.expect("the program `kill`").success(), "the process is gone");
+    }
+
+    /// Sends a signal, unless the process has ended.
+    pub(crate) fn signal_if_there(&self, name: &str) {
+        // An error here is a process that has ended already.
+        let _ = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).output();
     }
 
     /// Its process id.

@@ -8,6 +8,7 @@ mod demo;
 pub(crate) mod environment;
 mod exit;
 mod export;
+pub(crate) mod files;
 mod flags;
 mod import;
 pub(crate) mod log;

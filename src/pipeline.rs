@@ -1,6 +1,9 @@
 //! The only module that knows every step: claim -> pace -> fetch -> process -> commit.
 
+mod earlier;
+mod files;
 mod journey;
+mod stall;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,7 +18,6 @@ use crate::commit::{self, Claim, Committer, Outcome, Slot};
 use crate::fetch::{Fetcher, SecretHeader, SetupError};
 use crate::hope::{Hope, MaxFailures};
 use crate::job::{RetryRules, State};
-use crate::limit::Limit;
 use crate::pace::{Dispenser, Pacer, void_after};
 use crate::process::{Pool, Rule, Work};
 use crate::progress::{OnEvent, Pause, RunEvent, Tally};
@@ -23,7 +25,8 @@ use crate::reason::Reason;
 use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{Beat, NewRun, Recovered, RunOutcome, Store, StoreError, WallClock, Want};
+use crate::store::{Beat, NewRun, Recovered, RunOutcome, Store, StoreError, Want};
+use earlier::{doublings, rest_after_boot};
 use journey::Context;
 
 /// The database is looked at this often for what other processes did.
@@ -31,6 +34,9 @@ const LOOK_US: Micros = 250_000;
 
 /// A run gives a sign of life this often.
 const BEAT_US: Micros = 5 * SECOND_US;
+
+/// A write-ahead log of more than this is told of: somebody keeps it from being emptied.
+const LARGE_LOG: u64 = 256 << 20;
 
 /// What a run does, and for whom.
 pub struct Run {
@@ -111,7 +117,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// Where the store or this program fails; failed jobs are no error.
-pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError> {
+pub async fn run<S: Store>(store: Arc<S>, mut run: Run) -> Result<Summary, RunError> {
     let began_us = run.clock.now_us();
     let new = NewRun {
         host: run.host.clone(),
@@ -122,20 +128,30 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
         boot: BootTime::read(),
         on_uncertain: run.settings.on_uncertain,
     };
+    let asked = run.settings.concurrency;
+    let (concurrency, files) = files::allowed(asked); // not remembered: the next run may have more
+    run.settings.concurrency = concurrency;
     let recovered = store.recover(&new, began_us).await?;
     let counts = store.counts().await?;
     let Recovered { interrupted, poisoned, .. } = recovered;
     (run.on_event)(&RunEvent::Began { counts: &counts, interrupted, poisoned });
+    if let Some(files) = files {
+        (run.on_event)(&RunEvent::FewFiles { files, asked, concurrency });
+    }
     let id = recovered.run;
     let clock = run.clock;
     let mut drain = Drain::start(store.clone(), run, recovered)?;
     let missing = drain.context.missing.clone();
-    let ended = drain.claim_until_done().await;
+    let ended = drain.drain().await;
     let landed = drain.land(ended).await;
     let outcome = landed.as_ref().map_or(RunOutcome::Error, |landed| landed.outcome);
     let noted = store.end(id, outcome, clock.now_us()).await;
     let Landed { outcome, stopped_because, tally, abandoned } = landed?;
-    noted?;
+    match noted {
+        // The next run finds this one without an end, and all it did.
+        Err(error @ StoreError::Stalled { .. }) => tracing::warn!(%error, "the end of the run is not noted"),
+        noted => noted?,
+    }
     if let Some(why) = missing.get() {
         return Err(RunError::Secret(why.clone()));
     }
@@ -169,6 +185,10 @@ struct Drain<S> {
     idle_until_us: Micros,
     look_us: Micros,
     beat_us: Micros,
+    /// The store could not write, and has not written since.
+    stalled_since_us: Option<Micros>,
+    /// That the log is large was told.
+    log_told: bool,
 }
 
 impl<S: Store> Drain<S> {
@@ -205,6 +225,7 @@ impl<S: Store> Drain<S> {
             on_event: on_event.clone(),
             tally: Tally::default(),
             hope: Hope::new(run.max_failures),
+            batch: commit::Batch::default(),
         };
         let context = Context {
             store,
@@ -244,6 +265,8 @@ impl<S: Store> Drain<S> {
             idle_until_us: 0,
             look_us: now_us + LOOK_US,
             beat_us: now_us + BEAT_US,
+            stalled_since_us: None,
+            log_told: false,
         })
     }
 
@@ -284,7 +307,7 @@ impl<S: Store> Drain<S> {
                         return Ok(RunOutcome::Drained);
                     }
                 }
-                Plan::Wait(_) if !self.received.is_empty() => {
+                Plan::Wait(_) if !self.received.is_empty() || self.committer.is_behind() => {
                     self.turn(None).await?;
                     self.idle_until_us = 0; // a retry may have been scheduled
                 }
@@ -360,16 +383,11 @@ impl<S: Store> Drain<S> {
     /// Commits what has come in, claims, and starts what it gets; `true` = nothing is left to do, and nothing flies.
     async fn turn(&mut self, claim: Option<Claim>) -> Result<bool, RunError> {
         let leases = self.committer.turn(&mut self.received, claim.as_ref(), self.clock.now_us()).await?;
+        self.has_written();
         let Some(Claim { want, .. }) = claim else { return Ok(false) };
         self.fetched = leases.iter().any(|lease| lease.standing.state == State::Fetched);
         let asking = leases.iter().filter(|lease| lease.standing.state == State::Pending).count();
-        self.idle_until_us = 0;
-        if asking < want.requests && leases.len() < want.slots {
-            match self.context.store.next_due().await? {
-                None if self.in_flight() == 0 && leases.is_empty() => return Ok(true),
-                next => self.idle_until_us = next.unwrap_or(Micros::MAX),
-            }
-        }
+        let few = asking < want.requests && leases.len() < want.slots;
         let claimed_us = self.clock.now_us();
         self.context.dispenser.claimed(asking);
         for lease in leases {
@@ -378,6 +396,14 @@ impl<S: Store> Drain<S> {
             self.context.left.fetch_sub(1, Ordering::Relaxed);
             let slot = Slot { place, room: None, alone: None };
             self.journeys.spawn(self.context.clone().journey(lease, claimed_us, slot));
+        }
+        self.idle_until_us = 0;
+        if few {
+            // Only now: where this fails, what is leased is on its way.
+            match self.context.store.next_due().await? {
+                None if self.in_flight() == 0 => return Ok(true),
+                next => self.idle_until_us = next.unwrap_or(Micros::MAX),
+            }
         }
         Ok(false)
     }
@@ -395,6 +421,12 @@ impl<S: Store> Drain<S> {
         if look.changed {
             self.idle_until_us = 0;
             self.fetched = true;
+        }
+        if beat.is_some() {
+            self.has_written();
+        }
+        if look.log_bytes > LARGE_LOG && !std::mem::replace(&mut self.log_told, true) {
+            (self.context.on_event)(&RunEvent::LogGrows { bytes: look.log_bytes });
         }
         Ok(look.stop)
     }
@@ -429,17 +461,11 @@ impl<S: Store> Drain<S> {
     async fn commit_what_lands(&mut self, until_us: Micros, commit: bool) -> Result<(), RunError> {
         let mut failed = None;
         loop {
-            if !self.received.is_empty() {
-                match commit && failed.is_none() {
-                    true => match self.turn(None).await {
-                        Ok(_) => {}
-                        Err(error) => {
-                            self.stop.leave();
-                            failed = Some(error);
-                        }
-                    },
-                    false => self.received.clear(),
-                }
+            if !commit || failed.is_some() {
+                self.received.clear();
+            } else if let Err(error) = self.write(until_us).await {
+                self.stop.leave();
+                failed = Some(error);
             }
             tokio::select! {
                 biased;
@@ -454,25 +480,6 @@ impl<S: Store> Drain<S> {
         }
         failed.map_or(Ok(()), Err)
     }
-}
-
-/// After a boot nobody knows what the wall clock did before: what was sent just before that may still count. A window is
-/// waited for, at most a minute, of which the machine has been up for some.
-fn rest_after_boot(wall_clock: WallClock, limits: &[Limit], now_us: Micros) -> Micros {
-    const MOST_US: Micros = 60 * SECOND_US;
-    let WallClock::Rebooted(up_us) = wall_clock else { return 0 };
-    let window_us = limits.iter().map(|limit| limit.window_us.min(MOST_US)).max().unwrap_or(0);
-    now_us + (window_us - up_us).max(0)
-}
-
-/// How often J was doubled since it was given, as far as the limit that is paced is concerned.
-fn doublings(given: &[Limit], kept: &[Limit]) -> u32 {
-    let shortest = kept.iter().min_by_key(|limit| (limit.window_us, limit.permits));
-    let doublings = |kept: &Limit| {
-        let given_us = given.iter().find(|given| given.name == kept.name)?.jitter_us.max(1);
-        (kept.jitter_us / given_us).checked_ilog2()
-    };
-    shortest.and_then(doublings).unwrap_or(0)
 }
 
 /// What a run came to.

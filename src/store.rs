@@ -1,7 +1,9 @@
 //! The store: the only place that knows where jobs are kept. Its verbs are the protocol; each says what a crash leaves.
 
 mod changes;
+mod look;
 pub mod sqlite;
+mod stall;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -22,6 +24,8 @@ pub use changes::{Change, Judge, OnConflict, Part, Parts, Rerender, Rerendered, 
 pub mod memory;
 mod wall_clock;
 
+pub use look::Look;
+pub use stall::Stall;
 pub use wall_clock::{Beat, WallClock};
 
 /// Why the store could not do what it was asked.
@@ -67,6 +71,27 @@ pub enum StoreError {
         found: i64,
         /// The newest version known here.
         known: i64,
+    },
+    /// The file is, or would be, on another machine.
+    #[error(
+        "{path} is on a network file system ({name}), where a database can be damaged unseen: put it on a disk of this machine"
+    )]
+    Network {
+        /// The file.
+        path: String,
+        /// The kind of file system.
+        name: &'static str,
+    },
+    /// Nothing can be written for now. What was to be written is surely not, and the same call may be made again.
+    #[error("failed to {doing}: {stall}")]
+    Stalled {
+        /// The verb.
+        doing: String,
+        /// What keeps it from writing.
+        stall: Stall,
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Another run holds the database.
     #[error("{path} is in use by another run: {holder}")]
@@ -211,15 +236,6 @@ pub struct Recovered {
     pub limits: Vec<(Limit, Micros)>,
     /// Whether the times of the last run mean what they did.
     pub wall_clock: WallClock,
-}
-
-/// What may have changed from outside while a run goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Look {
-    /// Another process has written to the database since the last look.
-    pub changed: bool,
-    /// Another terminal asks this run to stop.
-    pub stop: bool,
 }
 
 /// What became of jobs that somebody wanted elsewhere.

@@ -14,6 +14,7 @@ mod poison;
 mod redirects;
 mod retries;
 mod signals;
+mod stalls;
 mod steered;
 mod trouble;
 mod uncertain;

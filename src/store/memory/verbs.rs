@@ -257,7 +257,7 @@ impl Tables {
             run.boot = boot.clone().map(|boot| (boot, *at_us));
             self.forget_spends(*at_us);
         }
-        Look { changed: false, stop }
+        Look { changed: false, stop, log_bytes: 0 }
     }
 
     pub(super) fn end(&mut self, run: i64, outcome: RunOutcome, now_us: Micros) {

@@ -163,7 +163,8 @@ async fn play<T: Inspect>(at: &mut Scene<T>, verb: &Verb) -> (String, Vec<Lease>
         }
         Verb::Look { beat } => {
             let beat = beat.then_some(Beat { at_us: at.now_us, boot: None });
-            format!("{:?}", at.store().look(at.run, beat.as_ref()).await)
+            let look = at.store().look(at.run, beat.as_ref()).await;
+            format!("{:?}", look.map(|Look { changed, stop, .. }| (changed, stop)))
         }
         Verb::Grant { wish, jobs } => format!("{:?}", at.store().grant(wish, &jobs, at.now_us).await),
         Verb::Prune { jobs } => format!("{:?}", at.store().prune(&jobs).await),

@@ -7,6 +7,7 @@ use tokio::sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, oneshot};
 
 use crate::attempt::Measured;
 use crate::clock::Micros;
+use crate::fail_point::{Point, pass};
 use crate::hope::Hope;
 use crate::job::{self, Event, RetryRules, Standing};
 use crate::minutes::Minutes;
@@ -128,6 +129,16 @@ impl Batch {
         let WriteBack { next, measured, .. } = &self.writes[at];
         hope.add(event, next.standing.state, measured.status_code);
     }
+
+    /// It is at these moments, where it holds responses of jobs that go on, and where it holds ends.
+    fn pass(&self, fetched: Point, ended: Point) {
+        if self.writes.len() > self.ended.len() {
+            pass(fetched);
+        }
+        if !self.ended.is_empty() {
+            pass(ended);
+        }
+    }
 }
 
 impl Outcome {
@@ -169,17 +180,21 @@ impl<S: Store> Committer<S> {
         if !batch.further.is_empty() {
             let stale = self.store.spend(self.run, &batch.further).await?;
             batch.further.clear();
+            pass(Point::AfterSpend);
             for (i, told) in batch.written.drain(..).enumerate() {
                 // Who asked may have left with the run.
                 let _ = told.send(!stale.contains(&i));
             }
         }
         if !batch.unsent.is_empty() {
+            pass(Point::BeforeGiveBack);
             self.store.release(self.run, &batch.unsent, &batch.permits).await?;
+            pass(Point::AfterGiveBack);
             self.tally.released += batch.unsent.len() as u64;
             batch.unsent.clear();
         }
         let (store, writes, minutes) = (&self.store, &batch.writes, &batch.minutes);
+        batch.pass(Point::BeforeFetchCommit, Point::BeforeResultCommit);
         let (committed, leases) = match claim {
             Some(Claim { want, permits_us }) if writes.is_empty() => {
                 (Committed::default(), store.claim(self.run, want, permits_us, now_us).await?)
@@ -191,6 +206,7 @@ impl<S: Store> Committer<S> {
             None => (store.commit(self.run, writes, minutes, now_us).await?, Vec::new()),
         };
         let batch = std::mem::take(&mut self.batch);
+        batch.pass(Point::AfterFetchCommit, Point::AfterResultCommit);
         self.tally.stale += committed.stale.len() as u64;
         for (at, event) in batch.ended.iter().filter(|(at, _)| !committed.stale.contains(at)) {
             self.tally.add(event, &batch.writes[*at].next, &batch.writes[*at].measured);

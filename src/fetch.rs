@@ -19,6 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::attempt::{ErrorType, Failure, Measured, Verdict};
 use crate::clock::{Clock, Micros};
+use crate::fail_point::{Point, pass, pass_waiting};
 use crate::limit::Allowance;
 use crate::request::Request;
 use crate::response::Response;
@@ -108,7 +109,7 @@ impl Fetcher {
         let mut request = outgoing.take(self.settings.max_redirects > 0);
         let spent = Duration::from_micros(outgoing.spent_us.unsigned_abs());
         *request.timeout_mut() = Some(self.settings.timeout.saturating_sub(spent));
-        let sent = connection::watched(opened, self.client.execute(request)).await;
+        let sent = pass_waiting(Point::Sending, connection::watched(opened, self.client.execute(request))).await;
         let head_us = self.clock.now_us();
         answered(head_us);
         let mut head = match sent {
@@ -117,10 +118,12 @@ impl Fetcher {
                 return Fetched { measured, failure: Some(self.failure(&error, outgoing)), ..Fetched::default() };
             }
         };
+        pass(Point::AfterHead);
         let allowances = advice::allowances(head.headers(), head_us);
         measured.ttfb_us = Some(head_us - first_us);
         measured.status_code = Some(head.status().as_u16());
         let read = self.body(&mut head, outgoing).await;
+        pass(Point::AfterBody);
         let fetched_at_us = self.clock.now_us();
         outgoing.spent_us += fetched_at_us - sent_us;
         let (body, room) = match read {
@@ -189,6 +192,7 @@ impl Fetcher {
                         room = Some(self.budget.room(most).await);
                     }
                     body.extend_from_slice(&chunk);
+                    pass(Point::MidBody);
                 }
                 Ok(None) => return Ok((body.freeze(), room)),
                 Err(error) => return Err(self.failure(&error, outgoing)),

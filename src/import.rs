@@ -37,6 +37,7 @@ use self::jobs::{Ended, Jobs};
 pub use self::rerender::judge;
 pub use self::strict::{Strict, import_strictly};
 use crate::clock::Clock;
+use crate::fail_point::{Point, pass};
 pub use crate::store::OnConflict;
 use crate::store::{Chunk, Imported, NewJob, Reject, Store, StoreError};
 use crate::template::{Raw, Template};
@@ -225,6 +226,7 @@ pub async fn import<S: Store>(
     let remembered = template.given().to_json();
     let Reading { name, mut batches, reader, bytes_total } = Reading::start(input, template);
     let import = store.begin_import(&name, Some(&remembered), clock.now_us()).await?;
+    pass(Point::ImportBegun);
     let mut summary = Summary::default();
     loop {
         if stop() {
@@ -238,6 +240,7 @@ pub async fn import<S: Store>(
             Ok(Some(batch)) => batch,
         };
         let done = store.import(import, &batch.chunk, clock.now_us()).await?;
+        pass(Point::ChunkImported);
         let bytes = batch.about.bytes_read;
         summary.add(batch.about, done);
         on_progress(Progress { import, rows: summary.rows, added: summary.added, bytes, bytes_total });

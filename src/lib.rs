@@ -52,6 +52,9 @@ pub mod stop;
 #[doc(hidden)]
 pub mod template;
 
+#[doc(hidden)]
+pub mod fail_point;
+
 mod error;
 mod library;
 pub use library::{Cursor, CursorError, Haul, JobResult, Page, Runner, Summary};

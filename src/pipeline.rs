@@ -15,6 +15,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use crate::claim::{self, Plan, Situation};
 use crate::clock::{BootTime, Clock, Micros, SECOND_US, micros};
 use crate::commit::{self, Claim, Committer, Outcome, Slot};
+use crate::fail_point::{Point, pass};
 use crate::fetch::{Fetcher, SecretHeader, SetupError};
 use crate::hope::{Hope, MaxFailures};
 use crate::job::{RetryRules, State};
@@ -132,6 +133,7 @@ pub async fn run<S: Store>(store: Arc<S>, mut run: Run) -> Result<Summary, RunEr
     let (concurrency, files) = files::allowed(asked); // not remembered: the next run may have more
     run.settings.concurrency = concurrency;
     let recovered = store.recover(&new, began_us).await?;
+    pass(Point::Recovered);
     let counts = store.counts().await?;
     let Recovered { interrupted, poisoned, .. } = recovered;
     (run.on_event)(&RunEvent::Began { counts: &counts, interrupted, poisoned });
@@ -145,7 +147,9 @@ pub async fn run<S: Store>(store: Arc<S>, mut run: Run) -> Result<Summary, RunEr
     let ended = drain.drain().await;
     let landed = drain.land(ended).await;
     let outcome = landed.as_ref().map_or(RunOutcome::Error, |landed| landed.outcome);
+    pass(Point::BeforeEnd);
     let noted = store.end(id, outcome, clock.now_us()).await;
+    pass(Point::AfterEnd);
     let Landed { outcome, stopped_because, tally, abandoned } = landed?;
     match noted {
         // The next run finds this one without an end, and all it did.
@@ -385,6 +389,9 @@ impl<S: Store> Drain<S> {
         let leases = self.committer.turn(&mut self.received, claim.as_ref(), self.clock.now_us()).await?;
         self.has_written();
         let Some(Claim { want, .. }) = claim else { return Ok(false) };
+        if !leases.is_empty() {
+            pass(Point::AfterClaim);
+        }
         self.fetched = leases.iter().any(|lease| lease.standing.state == State::Fetched);
         let asking = leases.iter().filter(|lease| lease.standing.state == State::Pending).count();
         let few = asking < want.requests && leases.len() < want.slots;

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
+use haul::fail_point::{Point, pass};
 use haul::settings::Settings;
 use haul::status::StatusSet;
 use haul::stop::Stop;
@@ -225,6 +226,7 @@ async fn write(
     let mut rows = 0;
     let mut also = |answer: &Answer| {
         rows += 1;
+        pass(Point::ExportRow);
         bodies.as_ref().map_or(Ok(()), |bodies| bodies.write(answer))
     };
     let joined = match form {

@@ -12,6 +12,7 @@ use crate::attempt::{Failure, Measured, Verdict};
 use crate::claim::HORIZON_US;
 use crate::clock::{Clock, Micros, SECOND_US};
 use crate::commit::{Outcome, Report, Slot};
+use crate::fail_point::{Point, pass};
 use crate::fetch::{Fetched, Fetcher, Outgoing, Unfit};
 use crate::job::{Event, Standing, State};
 use crate::limit::{Allowance, Limit};
@@ -87,6 +88,7 @@ impl<S: Store> Context<S> {
         let Some(sent) = self.dispenser.permit(permit_us.unwrap_or(Micros::MAX)).await else {
             return self.unsent(job).await;
         };
+        pass(Point::BeforeSend);
         let (fetched, sent) = match self.chain(&mut job, outgoing, sent).await {
             Chain::Landed(fetched, sent) => (fetched, sent),
             Chain::Stopped(event) => {
@@ -269,6 +271,7 @@ impl<S: Store> Context<S> {
                 tracing::warn!(%error, limit = limit.name, "the pause is kept for this run only");
             }
         }
+        pass(Point::AfterPause);
         (self.on_event)(&RunEvent::Paused { until_us, why });
     }
 
@@ -351,6 +354,7 @@ impl<S: Store> Context<S> {
         loop {
             match self.store.accuse(self.run, job.lease.job, job.lease.attempt).await {
                 Ok(true) => {
+                    pass(Point::Accused);
                     job.standing.crashes += 1;
                     return Some(());
                 }
@@ -430,6 +434,7 @@ type Processed = (Result<String, Failure>, Micros, Micros);
 
 fn work_on(work: &Work, lease: &Lease, response: &Response, clock: Clock) -> Processed {
     let begun_us = clock.now_us();
+    pass(Point::Processing);
     let output = work.run(response, &lease.seen);
     (output, begun_us, clock.now_us())
 }

@@ -34,6 +34,7 @@ pub use templates::{Remembered, count_unsent, remembered};
 
 use super::*;
 use crate::clock::wall_step;
+use crate::fail_point::{Point, pass};
 use crate::job::{self, Event, RetryRules, Wish};
 use crate::limit::LEAST_STEP_US;
 use crate::settings::Durability;
@@ -76,7 +77,9 @@ impl SqliteStore {
     /// # Errors
     /// Where the disk fails; nothing is lost.
     pub async fn close(self) -> Result<(), StoreError> {
-        self.writer.into_inner().connection.close().await.map_err(failed("close the database"))
+        let closed = self.writer.into_inner().connection.close().await.map_err(failed("close the database"));
+        pass(Point::Closed);
+        closed
     }
 
     /// Jobs were added through this very store, beside a run over it: the next look tells of a change. What a connection
@@ -147,7 +150,9 @@ macro_rules! write_tx {
             let mut $tx = writer.connection.begin_with(IMMEDIATE).await?;
             let done: Inner<_> = async { Ok($work) }.await;
             let done = done?;
+            pass(Point::BeforeCommit);
             $tx.commit().await?;
+            pass(Point::AfterCommit);
             Ok(done)
         };
         let done: Inner<_> = work.await;

@@ -3,7 +3,7 @@
 //! Bring the database to an end first: these functions open it read-only, and count what is there.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -109,6 +109,14 @@ pub(crate) async fn leased_at_kill(database: &Path) -> u64 {
 
 /// Key and claim of every job that was leased when a run was killed, as [`leased_at_kill`] counts them.
 pub(crate) async fn leases_at_kill(database: &Path) -> Vec<(String, i64)> {
+    let (_aside, copy) = copied(database);
+    let mut killed = Finished::open(&copy).await;
+    let leases = sqlx::query_as("SELECT key, attempts FROM jobs WHERE run_id IS NOT NULL ORDER BY id");
+    leases.fetch_all(&mut killed.0).await.expect("the leases")
+}
+
+/// A copy of the database and its write-ahead log, in a folder that goes with its guard.
+pub(crate) fn copied(database: &Path) -> (tempfile::TempDir, PathBuf) {
     let aside = tempfile::tempdir().expect("a folder");
     let copy = aside.path().join("killed.db");
     std::fs::copy(database, &copy).expect("a copy");
@@ -120,7 +128,5 @@ pub(crate) async fn leases_at_kill(database: &Path) -> Vec<(String, i64)> {
     if Path::new(&wal(database)).exists() {
         std::fs::copy(wal(database), wal(&copy)).expect("a copy");
     }
-    let mut killed = Finished::open(&copy).await;
-    let leases = sqlx::query_as("SELECT key, attempts FROM jobs WHERE run_id IS NOT NULL ORDER BY id");
-    leases.fetch_all(&mut killed.0).await.expect("the leases")
+    (aside, copy)
 }

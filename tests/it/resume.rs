@@ -8,6 +8,7 @@ mod ends;
 mod hopeless;
 mod imports;
 mod kills;
+mod lives;
 mod lock;
 mod paused;
 mod poison;

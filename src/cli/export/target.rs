@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use haul::fail_point::{Point, pass};
 
 use crate::cli::exit::UsageError;
 
@@ -50,6 +51,7 @@ impl Target {
             io::ErrorKind::NotFound => refused("there is no such folder; make it first".to_owned()),
             _ => refused(format!("failed to create a file beside it: {e}")),
         })?;
+        pass(Point::ExportBegun);
         let writer = file.try_clone().map_err(|e| refused(e.to_string()))?;
         let aside = Some(Aside { file, temporary, to });
         Ok(Self { out: Some(BufWriter::with_capacity(1 << 16, Box::new(writer))), aside })
@@ -62,7 +64,9 @@ impl Target {
         let Some(Aside { file, temporary, to }) = &self.aside else { return Ok(()) };
         let doing = || format!("failed to write {}", to.display());
         file.sync_all().with_context(doing)?;
+        pass(Point::ExportSynced);
         fs::rename(temporary, to).with_context(doing)?;
+        pass(Point::ExportNamed);
         let to = to.clone();
         self.aside = None;
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

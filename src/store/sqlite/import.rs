@@ -7,6 +7,7 @@ use sqlx::{Connection, Row, query, query_scalar};
 
 use super::{IMMEDIATE, Inner, pack};
 use crate::clock::Micros;
+use crate::fail_point::{Point, pass};
 use crate::store::{Chunk, Imported, NewJob, OnConflict, Part, Parts, Reject};
 
 /// Of a URL that stands for its row in `rejected.text`.
@@ -155,6 +156,7 @@ pub(super) async fn whole(connection: &mut SqliteConnection, parts: &mut impl Pa
             Part::Rows(rows) => {
                 let (done, conflicts) = chunk(&mut tx, import, &rows, now_us).await?;
                 parts.took(done, conflicts);
+                pass(Point::PartImported);
             }
             Part::End { keep: true } => {
                 tx.commit().await?;

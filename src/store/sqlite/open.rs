@@ -10,6 +10,7 @@ use sqlx::{ConnectOptions, Connection, SqlSafeStr};
 
 use super::probe::{Found, as_file, check, look, primary_code, read_header};
 use super::{IMMEDIATE, disk, stall};
+use crate::fail_point::{Point, pass};
 use crate::settings::Durability;
 use crate::store::StoreError;
 
@@ -37,12 +38,16 @@ pub(super) async fn writer(path: &Path, durability: Durability, create: bool) ->
         Found::Absent | Found::Empty if !create => {
             return Err(StoreError::Missing { path: path.display().to_string() });
         }
-        Found::Absent => create_file(path).map_err(|e| not_created(path, e))?,
+        Found::Absent => {
+            create_file(path).map_err(|e| not_created(path, e))?;
+            pass(Point::Created);
+        }
         Found::Empty | Found::Ours { .. } => {}
     }
     disk::check(path)?;
     let mut connection = connect(path, durability).await.map_err(|e| refused(path, e))?;
     bring_up_to_date(&mut connection, path).await?;
+    pass(Point::Opened);
     Ok(connection)
 }
 
@@ -84,6 +89,7 @@ async fn bring_up_to_date(connection: &mut SqliteConnection, path: &Path) -> Res
     let header = read_header(&mut tx).await;
     if check(path, header)? != (Found::Ours { version: SCHEMA_VERSION }) {
         migrate(&mut tx).await.map_err(|e| not_migrated(path, e))?;
+        pass(Point::Migrated);
     }
     sqlx::query(include_str!("may_write.sql")).execute(&mut *tx).await.map_err(|e| refused(path, e))?;
     tx.commit().await.map_err(|e| not_migrated(path, e.into()))

@@ -9,10 +9,12 @@ use super::*;
 pub(super) async fn recover(tx: &mut SqliteConnection, run: &NewRun, now_us: Micros) -> Inner<Recovered> {
     let wall_clock = follow_wall_clock(tx, run.boot.as_ref(), now_us).await?;
     let mut found = free_dead_leases(tx, run.on_uncertain, wall_clock, now_us).await?;
+    pass(Point::LeasesFreed);
     execute!(tx, "end_dead_runs.sql", now_us);
     let (boot, boot_us) = run.boot.as_ref().map(|boot| (&boot.boot, boot.us)).unzip();
     let begun = execute!(tx, "begin_run.sql", now_us, &run.host, run.pid, &run.version, &run.settings, boot, boot_us);
     found.run = begun.last_insert_rowid();
+    pass(Point::RunBegun);
     found.database_id = scalar!(tx, "database_id.sql");
     let limits: Vec<_> = run.limits.iter().map(|l| (&l.name, l.permits, l.window_us, l.jitter_us)).collect();
     let limits = pack::array(&limits);

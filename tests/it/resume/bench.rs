@@ -120,8 +120,16 @@ impl Bench {
     where
         T: for<'row> FromRow<'row, SqliteRow> + Send + Unpin,
     {
+        Self::rows_of(&self.db(), sql)
+    }
+
+    /// Rows of this database.
+    pub(crate) fn rows_of<T>(database: &Path, sql: &'static str) -> Vec<T>
+    where
+        T: for<'row> FromRow<'row, SqliteRow> + Send + Unpin,
+    {
         done(async {
-            let options = SqliteConnectOptions::new().filename(self.db()).read_only(true);
+            let options = SqliteConnectOptions::new().filename(database).read_only(true);
             let mut reader = SqliteConnection::connect_with(&options).await.expect("a database");
             let rows = sqlx::query_as(sql).fetch_all(&mut reader).await.expect("rows");
             reader.close().await.expect("closed");

@@ -5,7 +5,7 @@ use haul::clock::SECOND_US;
 use haul::job::{Event, State, Wish};
 use haul::limit::Limit;
 use haul::store::memory::MemoryStore;
-use haul::store::{Beat, Chunk, Lease, OnConflict, RunOutcome, Store, WriteBack};
+use haul::store::{Beat, Chunk, Lease, Look, OnConflict, RunOutcome, Store, WriteBack};
 
 use super::scene::{LIMIT, Scene, limit, new_job, request};
 use super::{Inspect, Rows};

@@ -1,0 +1,44 @@
+//! The torture suite: what FAULTS promise, tried with kills, signals and faults on the real program.
+//!
+//! `cargo test --features fail-points --test torture` runs all rows one after the other, `.. -- 1a 6` only these.
+//! `HAUL_TORTURE=long` takes the long sizes, `HAUL_TORTURE_CARD=FILE` appends a JSON object a row to that file. What a row needs
+//! and does not find is said, and the row skipped; with `HAUL_TORTURE_COMPLETE` in the environment that is a failure.
+
+use std::process::ExitCode;
+
+// The server, the checker and the benches of the integration tests.
+#[path = "../it"]
+#[expect(dead_code, unused_imports, reason = "shared with tests that need more of it")]
+mod it {
+    pub(crate) mod checker;
+    pub(crate) mod random_numbers;
+    pub(crate) mod server;
+    pub(crate) mod resume {
+        pub(crate) mod bench;
+        pub(crate) mod lives;
+    }
+}
+use it::{checker, resume, server};
+
+mod card;
+mod kills;
+mod points;
+mod row;
+mod trial;
+mod upgrade;
+mod ways;
+
+use row::Row;
+
+/// One row a promise; each is a file or two.
+const ROWS: &[Row] = &[kills::ROW, points::ROW];
+
+fn main() -> ExitCode {
+    let wanted: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let rows: Vec<_> =
+        ROWS.iter().filter(|row| wanted.is_empty() || wanted.iter().any(|name| name == row.name)).collect();
+    let results: Vec<_> = rows.iter().map(|row| row.run()).collect();
+    card::show(&results);
+    // A name that is none must not look like a row that held.
+    if results.iter().all(row::Result::holds) && !results.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

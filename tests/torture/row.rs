@@ -1,0 +1,124 @@
+//! A row of the suite, and what it found.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use haul::clock::Clock;
+use serde_json::Value;
+
+use crate::card;
+use crate::resume::bench::setting;
+
+/// A promise, and what tries it.
+pub(crate) struct Row {
+    /// Its name in the table.
+    pub(crate) name: &'static str,
+    /// What is done, for people.
+    pub(crate) what: &'static str,
+    /// Tries it. Panics where the promise does not hold; figures are noted before they are judged.
+    pub(crate) run: fn(&mut Figures),
+}
+
+/// How much is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Size {
+    Ci,
+    Long,
+}
+
+impl Size {
+    fn chosen() -> Self {
+        match std::env::var("HAUL_TORTURE").as_deref() {
+            Err(_) | Ok("ci") => Self::Ci,
+            Ok("long") => Self::Long,
+            Ok(other) => panic!("HAUL_TORTURE is `ci` or `long`, not `{other}`"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ci => "ci",
+            Self::Long => "long",
+        }
+    }
+}
+
+/// What a row notes on its way.
+pub(crate) struct Figures {
+    pub(crate) size: Size,
+    noted: Vec<(String, Value)>,
+    skipped: Option<String>,
+}
+
+impl Figures {
+    /// Notes a figure, in place of an earlier one of that name.
+    pub(crate) fn note(&mut self, name: &str, value: impl Into<Value>) {
+        let value = value.into();
+        match self.noted.iter_mut().find(|(noted, _)| noted == name) {
+            Some((_, noted)) => *noted = value,
+            None => self.noted.push((name.to_owned(), value)),
+        }
+    }
+
+    /// How many of something: what the environment says, else by the size. Noted under this name.
+    pub(crate) fn many(&mut self, name: &str, variable: &str, ci: u64, long: u64) -> u64 {
+        let many = setting(variable, if self.size == Size::Ci { ci } else { long });
+        self.note(name, many);
+        many
+    }
+
+    /// A seed: the one in the environment, or another each time. Noted, so that a row can be tried again as it was.
+    pub(crate) fn seed(&mut self) -> u64 {
+        let seed = setting("HAUL_TEST_SEED", Clock::start().now_us().unsigned_abs() % 1_000_000);
+        self.note("seed", seed);
+        seed
+    }
+
+    /// The row, or a part of it, cannot be tried here.
+    pub(crate) fn skip(&mut self, why: impl Into<String>) {
+        self.skipped = Some(why.into());
+    }
+}
+
+/// How a row ended.
+pub(crate) struct Result {
+    pub(crate) row: &'static Row,
+    pub(crate) seconds: f64,
+    pub(crate) size: &'static str,
+    pub(crate) noted: Vec<(String, Value)>,
+    /// What it could not try.
+    pub(crate) skipped: Option<String>,
+    /// Where the promise does not hold.
+    pub(crate) broken: Option<String>,
+}
+
+impl Result {
+    /// The promise holds; or could not be tried, where that may be.
+    pub(crate) fn holds(&self) -> bool {
+        self.broken.is_none() && (self.skipped.is_none() || std::env::var_os("HAUL_TORTURE_COMPLETE").is_none())
+    }
+}
+
+impl Row {
+    /// Tries it, says what it found, and writes that down.
+    pub(crate) fn run(&'static self) -> Result {
+        let clock = Clock::start();
+        let began_us = clock.now_us();
+        let size = Size::chosen();
+        let mut figures = Figures { size, noted: Vec::new(), skipped: None };
+        let ended = catch_unwind(AssertUnwindSafe(|| (self.run)(&mut figures)));
+        let said = |panic: Box<dyn std::any::Any + Send>| match panic.downcast::<String>() {
+            Ok(text) => *text,
+            Err(panic) => panic.downcast::<&str>().map_or_else(|_| "a panic".to_owned(), |text| (*text).to_owned()),
+        };
+        let result = Result {
+            row: self,
+            seconds: (clock.now_us() - began_us) as f64 / 1e6,
+            size: size.name(),
+            noted: figures.noted,
+            skipped: figures.skipped,
+            broken: ended.err().map(said),
+        };
+        card::tell(&result);
+        result
+    }
+}

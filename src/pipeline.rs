@@ -386,7 +386,10 @@ impl<S: Store> Drain<S> {
 
     /// Commits what has come in, claims, and starts what it gets; `true` = nothing is left to do, and nothing flies.
     async fn turn(&mut self, claim: Option<Claim>) -> Result<bool, RunError> {
-        let leases = self.committer.turn(&mut self.received, claim.as_ref(), self.clock.now_us()).await?;
+        let began_us = self.clock.now_us();
+        let leases = self.committer.turn(&mut self.received, claim.as_ref(), began_us).await?;
+        let (Tally { succeeded, failed, .. }, took_us) = (&self.committer.tally, self.clock.now_us() - began_us);
+        tracing::debug!(succeeded, failed, claimed = leases.len(), took_us, "durable so far");
         self.has_written();
         let Some(Claim { want, .. }) = claim else { return Ok(false) };
         if !leases.is_empty() {

@@ -18,12 +18,16 @@ mod it {
         pub(crate) mod lives;
     }
 }
-use it::{checker, resume, server};
+use it::{checker, random_numbers, resume, server};
 
 mod card;
+mod disk;
 mod kills;
 mod points;
+mod power;
+mod record;
 mod row;
+mod strace;
 mod trial;
 mod upgrade;
 mod ways;
@@ -31,7 +35,7 @@ mod ways;
 use row::Row;
 
 /// One row a promise; each is a file or two.
-const ROWS: &[Row] = &[kills::ROW, points::ROW];
+const ROWS: &[Row] = &[kills::ROW, points::ROW, power::ROW];
 
 fn main() -> ExitCode {
     let wanted: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();

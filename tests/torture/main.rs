@@ -12,13 +12,16 @@ use std::process::ExitCode;
 mod it {
     pub(crate) mod checker;
     pub(crate) mod random_numbers;
+    pub(crate) mod rate {
+        pub(crate) mod busy;
+    }
     pub(crate) mod server;
     pub(crate) mod resume {
         pub(crate) mod bench;
         pub(crate) mod lives;
     }
 }
-use it::{checker, random_numbers, resume, server};
+use it::{checker, random_numbers, rate, resume, server};
 
 mod card;
 mod disk;
@@ -28,6 +31,7 @@ mod power;
 mod record;
 mod row;
 mod strace;
+mod syscalls;
 mod trial;
 mod upgrade;
 mod ways;
@@ -35,7 +39,7 @@ mod ways;
 use row::Row;
 
 /// One row a promise; each is a file or two.
-const ROWS: &[Row] = &[kills::ROW, points::ROW, power::ROW];
+const ROWS: &[Row] = &[kills::ROW, syscalls::ROW, points::ROW, power::ROW];
 
 fn main() -> ExitCode {
     let wanted: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();

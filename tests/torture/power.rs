@@ -64,7 +64,10 @@ fn run(figures: &mut Figures) {
     of_off.note(figures, "off");
     assert_eq!((of_full.corrupt, of_full.lost, of_full.forgotten), (0, 0, 0), "{of_full:?}");
     assert_eq!(of_crash.corrupt, 0, "{of_crash:?}");
-    assert!(of_full.pending * 2 > of_full.images && of_crash.pending * 2 > of_crash.images, "there was something to lose");
+    assert!(
+        of_full.pending * 2 > of_full.images && of_crash.pending * 2 > of_crash.images,
+        "there was something to lose"
+    );
     assert!(of_crash.lost > 0, "a control: what NORMAL loses is seen: {of_crash:?}");
     assert!(of_off.corrupt > 0 && of_off.lost > 0, "a control: a disk that ignores fsync is seen: {of_off:?}");
 }
@@ -82,7 +85,8 @@ fn record(durability: &str) -> Recorded {
     trial.bench.spawn(recorded(&trial.haul(&args), &log)).wait().exits(0);
     let events = events(&log, &trial.bench.db());
     let syncs = events.iter().filter(|event| matches!(event, Event::Synced(_))).count();
-    let sent: BTreeSet<_> = events.iter().filter_map(|event| if let Event::Sent(key) = event { Some(key) } else { None }).collect();
+    let sent: BTreeSet<_> =
+        events.iter().filter_map(|event| if let Event::Sent(key) = event { Some(key) } else { None }).collect();
     let told = events.iter().filter_map(|event| if let Event::Done(done) = event { Some(*done) } else { None }).max();
     assert_eq!((sent.len(), told), (JOBS, Some(JOBS as u64)), "the record is whole");
     assert!(syncs > 1, "something was made durable");
@@ -143,7 +147,8 @@ fn look(database: &Path) -> Option<(u64, BTreeSet<String>)> {
         }
         let whole = "SELECT count(*), (SELECT sum(n) FROM counts WHERE state = 'succeeded'), \
                      (SELECT count(*) FROM jobs WHERE state = 'succeeded') FROM results";
-        let (results, counted, succeeded): (i64, Option<i64>, i64) = sqlx::query_as(whole).fetch_one(&mut connection).await.ok()?;
+        let (results, counted, succeeded): (i64, Option<i64>, i64) =
+            sqlx::query_as(whole).fetch_one(&mut connection).await.ok()?;
         if results != succeeded || counted.unwrap_or(0) != succeeded {
             return None; // half of a transaction
         }

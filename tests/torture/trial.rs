@@ -4,10 +4,11 @@ use std::ops::AddAssign;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::checker::{copied, leases_at_kill};
 use crate::resume::bench::{Bench, Ended, done};
-use crate::resume::lives::{Life, most_in_a_second, resent};
+use crate::resume::lives::{Life, most_in, resent};
 use crate::row::Figures;
 use crate::server::{Arrival, Server};
 
@@ -68,9 +69,9 @@ impl Trial {
         Ok(())
     }
 
-    /// What the checker says of so many jobs, where at most so many may arrive in a second. Arrivals of redirects, whose keys begin
+    /// What the checker says of so many jobs, where at most so many may arrive in a window. Arrivals of redirects, whose keys begin
     /// with `hop-`, are no repetitions.
-    pub(crate) fn found(&self, jobs: usize, most: usize) -> Found {
+    pub(crate) fn found(&self, jobs: usize, permits: usize, window: Duration) -> Found {
         let all = self.server.arrivals();
         let arrivals: Vec<Arrival> = all.iter().filter(|arrival| !arrival.key.starts_with("hop-")).cloned().collect();
         sound(&self.bench.db());
@@ -86,7 +87,7 @@ impl Trial {
             dup: checked.dup,
             over: self.over(&arrivals),
             blamed: blamed.unsigned_abs(),
-            bursts: u64::from(most_in_a_second(&self.bench, &self.server, &all) > most),
+            bursts: u64::from(most_in(window, &self.bench, &self.server, &all) > permits),
         }
     }
 

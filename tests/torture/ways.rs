@@ -38,12 +38,13 @@ pub(crate) enum Way {
 /// Rows of an import: more than two chunks.
 const ROWS: usize = 12_000;
 /// Jobs of a run.
-pub(crate) const JOBS: usize = 60;
-/// Requests a second, at most.
-pub(crate) const RATE: usize = 300;
+const JOBS: usize = 60;
+/// Requests in a window, at most.
+const PERMITS: usize = 20;
+const WINDOW: Duration = Duration::from_millis(200);
 /// Takes a moment, so that a response is durable before its result is there.
 pub(crate) const PROCESS: &str = "jq:[range(3000)] | length";
-const RUN: &[&str] = &["run", "--rate", "300/s", "-c", "8", "--process", PROCESS, "--max-redirects", "3"];
+const RUN: &[&str] = &["run", "--rate", "20/200ms", "-c", "8", "--process", PROCESS, "--max-redirects", "3"];
 const OLD: &str = "an answer of long ago\n";
 
 impl Way {
@@ -130,7 +131,7 @@ impl Way {
     }
 
     fn prepared(self) -> Trial {
-        let server = Server::start(Script::new(answer).latency(Duration::from_millis(10)));
+        let server = Server::start(Script::new(answer).latency(Duration::from_millis(10)).goes_first());
         let keys: Vec<_> = (0..JOBS).map(|n| format!("{n:04}")).collect();
         let bench = Bench::empty();
         match self {
@@ -163,7 +164,7 @@ impl Way {
         let args: Vec<&str> = match self {
             Self::Import => vec!["import", &input],
             Self::Strict => vec!["import", &input, "--strict"],
-            Self::Stopped => vec!["run", "--rate", "40/s", "-c", "8", "--for", "250ms"],
+            Self::Stopped => vec!["run", "--rate", "8/200ms", "-c", "8", "--for", "250ms"],
             Self::Export => vec!["export", "-o", &output],
             Self::Upgrade | Self::Run | Self::Recover | Self::Redirects | Self::Throttled => RUN.to_vec(),
         };
@@ -196,7 +197,7 @@ impl Way {
                 bench.run(args).exits(0);
             }
         }
-        trial.found(JOBS, RATE)
+        trial.found(JOBS, PERMITS, WINDOW)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::time::Duration;
 
 use haul::clock::Clock;
 use haul::limit::DEFAULT_JITTER_US;
@@ -11,6 +12,11 @@ use crate::checker::{leases_at_kill, max_window};
 use crate::server::{Arrival, Server};
 
 pub(crate) const SECOND_NS: u64 = 1_000_000_000;
+
+/// Most arrivals in any second.
+pub(crate) fn most_in_a_second(bench: &Bench, server: &Server, arrivals: &[Arrival]) -> usize {
+    most_in(Duration::from_secs(1), bench, server, arrivals)
+}
 
 /// One life of a run, and what its end found.
 pub(crate) struct Life {
@@ -93,12 +99,12 @@ pub(crate) fn median_first_ms(lives: &[Life], arrivals: &[Arrival]) -> u64 {
     ms[ms.len() / 2]
 }
 
-/// Most arrivals in a second, for jobs that succeeded at their last arrival.
+/// Most arrivals in a window, for jobs that succeeded at their last arrival.
 ///
 /// The limit promises what it does for a spread of J between sending and arriving. Where this machine, busy with other
 /// tests, noted an arrival later than J after it was sent, it counts when it should have arrived: with a load of
 /// 7 on two cores the kill loop saw 201 now and then, the first of them noted 30 ms after it was sent.
-pub(crate) fn most_in_a_second(bench: &Bench, server: &Server, arrivals: &[Arrival]) -> usize {
+pub(crate) fn most_in(window: Duration, bench: &Bench, server: &Server, arrivals: &[Arrival]) -> usize {
     let (now_us, now_ns) = (Clock::start().now_us(), server.now_ns());
     let sent: Vec<(String, i64)> = bench.rows(
         "SELECT key, started_at_us FROM attempts JOIN jobs ON id = job_id WHERE attempt = attempts AND started_at_us > 0",
@@ -110,5 +116,5 @@ pub(crate) fn most_in_a_second(bench: &Bench, server: &Server, arrivals: &[Arriv
     let mut latest: HashMap<String, u64> = sent.into_iter().map(latest).collect();
     let at_ns =
         arrivals.iter().rev().map(|a| latest.remove(&a.key).map_or(a.at_ns, |latest_ns| latest_ns.min(a.at_ns)));
-    max_window(at_ns, SECOND_NS)
+    max_window(at_ns, u64::try_from(window.as_nanos()).expect("a short one"))
 }

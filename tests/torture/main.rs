@@ -24,12 +24,16 @@ mod it {
 use it::{checker, random_numbers, rate, resume, server};
 
 mod card;
+mod damaged;
 mod disk;
+mod faults;
+mod full;
 mod kills;
 mod points;
 mod power;
 mod record;
 mod row;
+mod scale;
 mod strace;
 mod syscalls;
 mod trial;
@@ -39,7 +43,7 @@ mod ways;
 use row::Row;
 
 /// One row a promise; each is a file or two.
-const ROWS: &[Row] = &[kills::ROW, syscalls::ROW, points::ROW, power::ROW];
+const ROWS: &[Row] = &[kills::ROW, syscalls::ROW, points::ROW, power::ROW, faults::ROW, damaged::ROW, scale::ROW];
 
 fn main() -> ExitCode {
     let wanted: Vec<_> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();

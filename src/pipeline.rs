@@ -3,6 +3,7 @@
 mod earlier;
 mod files;
 mod journey;
+mod look;
 mod stall;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::sync::{RwLock, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::claim::{self, Plan, Situation};
-use crate::clock::{BootTime, Clock, Micros, SECOND_US, micros};
+use crate::clock::{BootTime, Clock, Micros, micros};
 use crate::commit::{self, Claim, Committer, Outcome, Slot};
 use crate::fail_point::{Point, pass};
 use crate::fetch::{Fetcher, SecretHeader, SetupError};
@@ -26,18 +27,10 @@ use crate::reason::Reason;
 use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{Beat, NewRun, Recovered, RunOutcome, Store, StoreError, Want};
+use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, Want};
 use earlier::{doublings, rest_after_boot};
 use journey::Context;
-
-/// The database is looked at this often for what other processes did.
-const LOOK_US: Micros = 250_000;
-
-/// A run gives a sign of life this often.
-const BEAT_US: Micros = 5 * SECOND_US;
-
-/// A write-ahead log of more than this is told of: somebody keeps it from being emptied.
-const LARGE_LOG: u64 = 256 << 20;
+use look::{BEAT_US, LOOK_US};
 
 /// What a run does, and for whom.
 pub struct Run {
@@ -416,29 +409,6 @@ impl<S: Store> Drain<S> {
             }
         }
         Ok(false)
-    }
-
-    async fn looked_and_told_to_stop(&mut self, now_us: Micros) -> Result<bool, RunError> {
-        if now_us < self.look_us {
-            return Ok(false);
-        }
-        self.look_us = now_us + LOOK_US;
-        let beat = (now_us >= self.beat_us).then(|| Beat { at_us: now_us, boot: BootTime::read() });
-        if beat.is_some() {
-            self.beat_us = now_us + BEAT_US;
-        }
-        let look = self.context.store.look(self.committer.run, beat.as_ref()).await?;
-        if look.changed {
-            self.idle_until_us = 0;
-            self.fetched = true;
-        }
-        if beat.is_some() {
-            self.has_written();
-        }
-        if look.log_bytes > LARGE_LOG && !std::mem::replace(&mut self.log_told, true) {
-            (self.context.on_event)(&RunEvent::LogGrows { bytes: look.log_bytes });
-        }
-        Ok(look.stop)
     }
 
     /// Lets what flies land, for as long as the grace lasts, and commits it.

@@ -1,5 +1,7 @@
 //! Exit codes, and which error has which.
 
+use std::path::Path;
+
 use haul::fetch::SetupError;
 use haul::import::ImportError;
 use haul::lock::LockError;
@@ -80,6 +82,16 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
 
 const DISK_FAILED: &str = "the disk failed, and nothing is tried again on it by itself: look at the disk and at the log of the system (`dmesg`); \
                            what was confirmed is kept, and the next call goes on";
+
+/// The same error, with the name of the database where SQLite failed and nothing says on what.
+pub(crate) fn located(error: anyhow::Error, db: &Path) -> anyhow::Error {
+    let name = db.display().to_string();
+    let failed = error.chain().any(|cause| cause.downcast_ref().and_then(primary_code).is_some());
+    if !failed || of_error(&error) == Exit::Usage || error.chain().any(|cause| cause.to_string().contains(&name)) {
+        return error;
+    }
+    error.context(format!("failed on the database {name}"))
+}
 
 /// Errors that speak with the words of the store's are left out of a chain for what is below it.
 fn of_store<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a StoreError> {

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -57,39 +58,68 @@ fn haul(db: &Path, args: &[&str]) -> Command {
     command
 }
 
-/// A disk that is full in the middle of a run: it waits, and goes on as soon as there is room; where there is none in time, it ends,
-/// and a later run goes on.
+/// Takes all the room but so much.
+fn fill(mount: &Mount, room: u64) {
+    let mut file = File::create(mount.path().join("ballast")).expect("a file");
+    while file.write_all(&[1; 4096]).is_ok() {}
+    file.set_len(file.metadata().expect("a file").len() - room).expect("some room");
+}
+
+fn make_room(mount: &Mount) {
+    fs::remove_file(mount.path().join("ballast")).expect("room");
+}
+
+/// Each answer takes 30 KB.
+fn server() -> Server {
+    let answer = |_: &Asked| Answer::json(format!("\"{}\"", "x".repeat(30_000)));
+    Server::start(Script::new(answer).latency(Duration::from_millis(50)))
+}
+
+/// Every job has its result.
+fn check(db: &Path) {
+    sound(db);
+    let results: Vec<(i64,)> = Bench::rows_of(db, "SELECT count(*) FROM results");
+    assert_eq!(results, [(JOBS as i64,)]);
+}
+
+/// A disk that is full in the middle of a run: it waits, and goes on as soon as there is room.
 pub(crate) fn small_disk(figures: &mut Figures) {
-    let Some(mount) = Mount::of("6m") else { return figures.skip("no file system can be mounted here") };
-    // Each answer takes 30 KB: all of them do not fit beside the ballast.
-    let server = Server::start(Script::new(|_: &Asked| Answer::json(format!("\"{}\"", "x".repeat(30_000)))));
+    let Some(mount) = Mount::of("12m") else { return figures.skip("no file system can be mounted here") };
+    let server = server();
     let bench = Bench::with_jobs(&server, JOBS);
     let db = moved(&bench, &mount);
-    let ballast = || {
-        let mut file = File::create(mount.path().join("ballast")).expect("a file");
-        while file.write_all(&[1; 4096]).is_ok() {}
-        file.set_len(file.metadata().expect("a file").len() - 1_000_000).expect("some room");
-    };
-    ballast();
-    let run = bench.spawn(haul(&db, &["resume", "-c", "4", "--grace", "2s"]));
-    let ended = run.wait().exits(1);
+    let mut run = bench.spawn(haul(&db, &["resume", "-c", "4"]));
+    until("some are done", || server.total() >= 12);
+    fill(&mount, 0);
+    run.says("nothing more is sent");
+    let waited_at = server.total();
+    until("it tries again", || !run.runs() || run.said().len() > 100);
+    assert!(run.runs() && server.total() == waited_at, "it waits: {}", run.said());
+    make_room(&mount);
+    let ended = run.wait().exits(0);
+    assert!(ended.stderr.contains("can be written again"), "{}", ended.stderr);
+    check(&db);
+    assert_eq!(server.total(), JOBS as u64, "nothing was sent twice");
+    figures.note("tmpfs_waited_at", waited_at);
+}
+
+/// One that stays full: the run ends and says why, and another goes on.
+pub(crate) fn full_disk(figures: &mut Figures) {
+    let Some(mount) = Mount::of("12m") else { return figures.skip("no file system can be mounted here") };
+    let server = server();
+    let bench = Bench::with_jobs(&server, JOBS);
+    let db = moved(&bench, &mount);
+    fill(&mount, 1_000_000);
+    let ended = bench.spawn(haul(&db, &["resume", "-c", "4", "--grace", "2s"])).wait().exits(1);
     for words in ["the disk of ", "jobs.db is full (", "make room on that disk"] {
         assert!(ended.stderr.contains(words), "no `{words}` in: {}", ended.stderr);
     }
-    assert!(server.total() > 4, "it had begun");
-    let mut run = bench.spawn(haul(&db, &["resume", "-c", "4", "--grace", "60s"]));
-    run.says("nothing more is sent");
-    let waited_at = server.total();
-    assert!(run.runs(), "it waits: {}", run.said());
-    fs::remove_file(mount.path().join("ballast")).expect("room");
-    let ended = run.wait().exits(0);
-    assert!(ended.stderr.contains("can be written again"), "{}", ended.stderr);
-    sound(&db);
-    let results: Vec<(i64,)> = Bench::rows_of(&db, "SELECT count(*) FROM results");
-    assert_eq!(results, [(JOBS as i64,)]);
-    // Those in flight at the end of the first run were sent again.
-    assert!(server.total() <= JOBS as u64 + 8, "{} requests", server.total());
-    figures.note("tmpfs_waited_at", waited_at);
+    assert!(server.total() >= 4, "it had begun");
+    bench.spawn(haul(&db, &["status"])).wait().exits(0);
+    make_room(&mount);
+    bench.spawn(haul(&db, &["resume", "-c", "4"])).wait().exits(0);
+    check(&db);
+    assert!(server.total() <= JOBS as u64 + 4, "those in flight are sent again: {} requests", server.total());
 }
 
 /// A file system that is read-only: what reads works, what writes is refused by name.
@@ -119,7 +149,7 @@ pub(crate) fn read_only(figures: &mut Figures) {
 
 /// Few files may be open: fewer requests are in flight, and none fails for it.
 pub(crate) fn few_files(figures: &mut Figures) {
-    let server = Server::start(Script::ok().latency(std::time::Duration::from_millis(20)));
+    let server = Server::start(Script::ok().latency(Duration::from_millis(20)));
     let bench = Bench::with_jobs(&server, JOBS);
     let mut command = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_haul");

@@ -3,9 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use crate::resume::bench::{Bench, until};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection};
+
+use crate::resume::bench::{Bench, done, until};
 use crate::row::{Figures, Row};
-use crate::server::{Script, Server};
+use crate::server::{Answer, Asked, Script, Server};
+use crate::trial::sound;
 
 /// Seen failing with the body of every response kept for the run: 2.1 times the memory.
 pub(crate) const ROW: Row = Row { name: "14", what: "scale", run };
@@ -16,6 +20,11 @@ const GROWS: u64 = 20;
 const LARGE_LOG: u64 = 256 << 20;
 
 fn run(figures: &mut Figures) {
+    long_reader(figures);
+    many_jobs(figures);
+}
+
+fn many_jobs(figures: &mut Figures) {
     let jobs = figures.many("jobs", "HAUL_TORTURE_JOBS", 100_000, 10_000_000);
     let server = Server::start(Script::ok().without_log());
     let bench = Bench::empty();
@@ -24,10 +33,7 @@ fn run(figures: &mut Figures) {
     fs::write(bench.db().with_file_name("rows.csv"), rows).expect("the input");
     bench.run(&["import", "rows.csv", "--url", &url]).exits(0);
     let mut run = bench.start(&["-vv", "run", "-c", "64", "--progress", "none"]);
-    let (mut warm_kb, mut most_kb, mut log_bytes) = (0, 0, 0);
-    let mut wal = bench.db().into_os_string();
-    wal.push("-wal");
-    let wal = Path::new(&wal);
+    let (mut warm_kb, mut most_kb, mut most_log) = (0, 0, 0);
     // No deadline for the whole, which depends on the machine; but it must not stand still.
     while run.runs() {
         let before = server.total();
@@ -39,7 +45,7 @@ fn run(figures: &mut Figures) {
                 warm_kb = kb;
             }
         }
-        log_bytes = log_bytes.max(fs::metadata(wal).map_or(0, |found| found.len()));
+        most_log = most_log.max(log_bytes(&bench.db()));
         if server.total() >= jobs {
             break;
         }
@@ -51,14 +57,42 @@ fn run(figures: &mut Figures) {
     let percentile = |percent: usize| took_us[(took_us.len() - 1) * percent / 100] as f64 / 1e3;
     figures.note("peak_kb_at_a_tenth", warm_kb);
     figures.note("peak_kb", most_kb);
-    figures.note("log_mb", log_bytes >> 20);
+    figures.note("log_mb", most_log >> 20);
     figures.note("commits", took_us.len());
     figures.note("commit_p50_ms", percentile(50));
     figures.note("commit_p99_ms", percentile(99));
     assert_eq!(bench.number("SELECT count(*) FROM results"), jobs as i64, "each has its result");
     assert_eq!(server.total(), jobs, "each was asked for once");
     assert!(warm_kb > 0 && most_kb * 100 <= warm_kb * (100 + GROWS), "memory grows: {warm_kb} kB, then {most_kb} kB");
-    assert!(log_bytes < LARGE_LOG, "the log grows: {log_bytes}");
+    assert!(most_log < LARGE_LOG, "the log grows: {most_log}");
+}
+
+/// A reader that stays for the whole run keeps the log from being emptied: it grows, that is said once, and all goes on.
+fn long_reader(figures: &mut Figures) {
+    const LARGE: usize = 280;
+    let answer = |_: &Asked| Answer::json(format!("\"{}\"", "x".repeat(1_000_000)));
+    let server = Server::start(Script::new(answer).without_log());
+    let bench = Bench::with_jobs(&server, LARGE);
+    let log_bytes = done(async {
+        let options = SqliteConnectOptions::new().filename(bench.db()).read_only(true);
+        let mut reader: SqliteConnection = options.connect().await.expect("a database");
+        let mut tx = reader.begin().await.expect("a reader");
+        let _: i64 = sqlx::query_scalar("SELECT count(*) FROM jobs").fetch_one(&mut *tx).await.expect("a snapshot");
+        let ended = bench.run(&["run", "-c", "4", "--process", "jq:length", "--timeout", "60s"]).exits(0);
+        let said = "warning: the write-ahead log has grown to ";
+        assert_eq!(ended.stderr.matches(said).count(), 1, "told once: {}", ended.stderr);
+        log_bytes(&bench.db())
+    });
+    assert!(log_bytes > LARGE_LOG, "it had grown: {log_bytes}");
+    sound(&bench.db());
+    assert_eq!(bench.number("SELECT count(*) FROM results"), LARGE as i64);
+    figures.note("log_mb_beside_a_reader", log_bytes >> 20);
+}
+
+fn log_bytes(database: &Path) -> u64 {
+    let mut wal = database.as_os_str().to_owned();
+    wal.push("-wal");
+    fs::metadata(wal).map_or(0, |found| found.len())
 }
 
 /// The most memory that a process ever had.

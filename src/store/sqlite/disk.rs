@@ -1,6 +1,6 @@
 //! What a database stands on: the kind of its file system, and the room that is left there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
 
@@ -69,6 +69,31 @@ pub(super) fn free(path: &Path) -> Option<u64> {
 /// Bytes left for this user on the disk of the database.
 #[cfg(not(unix))]
 pub(super) fn free(_path: &Path) -> Option<u64> {
+    None
+}
+
+/// Which of the files of the database, or its folder, this user may not write to, and why; SQLite says no more than that it
+/// could not. Asked without opening: to close a handle would drop SQLite's locks.
+#[cfg(unix)]
+pub(super) fn hindrance(path: &Path) -> Option<String> {
+    if let Err(error) = std::fs::File::open("/dev/null") {
+        return Some(error.to_string()); // no file at all can be opened: too many are
+    }
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let all = [path.to_owned(), folder(path).to_owned(), beside("-wal"), beside("-shm")];
+    all.into_iter().find_map(|file| match rustix::fs::access(&file, rustix::fs::Access::WRITE_OK) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => None,
+        Err(errno) => Some(format!("{}: {}", file.display(), std::io::Error::from(errno))),
+    })
+}
+
+/// Which file hinders, where the system tells.
+#[cfg(not(unix))]
+pub(super) fn hindrance(_path: &Path) -> Option<String> {
     None
 }
 

@@ -23,6 +23,9 @@ const MIGRATIONS: [(&str, &str); 5] = [
     ("boot time", include_str!("../../../migrations/sqlite/0005_boot_time.sql")),
 ];
 
+// Before it, a write that met a checkpoint of another connection could damage the file.
+const _: () = assert!(libsqlite3_sys::SQLITE_VERSION_NUMBER >= 3_051_003, "SQLite is older than 3.51.3");
+
 /// The newest schema version known here.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
@@ -135,7 +138,8 @@ fn not_created(path: &Path, error: std::io::Error) -> StoreError {
 fn refused(path: &Path, error: sqlx::Error) -> StoreError {
     match (primary_code(&error), error.as_database_error()) {
         (Some(libsqlite3_sys::SQLITE_READONLY | libsqlite3_sys::SQLITE_CANTOPEN), Some(said)) => {
-            StoreError::ReadOnly { path: path.display().to_string(), reason: said.message().to_owned() }
+            let reason = disk::hindrance(path).unwrap_or_else(|| said.message().to_owned());
+            StoreError::ReadOnly { path: path.display().to_string(), reason }
         }
         _ => match stall::stall(path, Some(&error)) {
             Some(stall) => StoreError::Stalled { doing: "open the database".to_owned(), stall, source: error.into() },

@@ -182,8 +182,8 @@ struct Drain<S> {
     idle_until_us: Micros,
     look_us: Micros,
     beat_us: Micros,
-    /// The store could not write, and has not written since.
-    stalled_since_us: Option<Micros>,
+    /// The store could not write, and has not written since: the first time, and the last.
+    stalled_us: Option<(Micros, Micros)>,
     /// That the log is large was told.
     log_told: bool,
 }
@@ -262,7 +262,7 @@ impl<S: Store> Drain<S> {
             idle_until_us: 0,
             look_us: now_us + LOOK_US,
             beat_us: now_us + BEAT_US,
-            stalled_since_us: None,
+            stalled_us: None,
             log_told: false,
         })
     }

@@ -30,9 +30,6 @@ impl<S: Store> Drain<S> {
             self.idle_until_us = 0;
             self.fetched = true;
         }
-        if beat.is_some() {
-            self.has_written();
-        }
         if look.log_bytes > LARGE_LOG && !std::mem::replace(&mut self.log_told, true) {
             (self.context.on_event)(&RunEvent::LogGrows { bytes: look.log_bytes });
         }

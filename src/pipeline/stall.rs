@@ -10,6 +10,9 @@ use crate::store::{RunOutcome, Stall, Store, StoreError};
 /// Between two tries.
 pub(super) const PAUSE_US: Micros = SECOND_US / 2;
 
+/// A stall without a failure for so long has passed, though no turn has said so.
+const OVER_US: Micros = 60 * SECOND_US;
+
 impl<S: Store> Drain<S> {
     /// Commits and claims until nothing is left, or it is stopped; waits where the store cannot write for now.
     ///
@@ -52,7 +55,10 @@ impl<S: Store> Drain<S> {
         until: impl FnOnce(Micros) -> Micros,
     ) -> Result<(), RunError> {
         let now_us = self.clock.now_us();
-        let since_us = *self.stalled_since_us.get_or_insert(now_us);
+        // Only a turn ends a stall, not the small write of a sign of life; but one that nothing was heard of for long is over.
+        let going_on = self.stalled_us.filter(|(_, last_us)| now_us - last_us < OVER_US);
+        let since_us = going_on.map_or(now_us, |(since_us, _)| since_us);
+        self.stalled_us = Some((since_us, now_us));
         let until_us = until(since_us);
         let StoreError::Stalled { stall, .. } = &error else { return Err(error.into()) };
         if now_us >= until_us {
@@ -73,7 +79,7 @@ impl<S: Store> Drain<S> {
 
     /// The store has written.
     pub(super) fn has_written(&mut self) {
-        if let Some(since_us) = self.stalled_since_us.take() {
+        if let Some((since_us, _)) = self.stalled_us.take() {
             (self.context.on_event)(&RunEvent::GoesOn { after_us: self.clock.now_us() - since_us });
         }
     }

@@ -70,6 +70,10 @@ struct Found {
 }
 
 fn run(figures: &mut Figures) {
+    full::few_files(figures);
+    full::small_disk(figures);
+    full::full_disk(figures);
+    full::read_only(figures);
     let mut found = Found::default();
     if strace::is_there(figures) {
         let nths: &[u64] =
@@ -86,10 +90,6 @@ fn run(figures: &mut Figures) {
         assert_eq!((lost, dup, over, blamed), (0, 0, 0, 0), "lost, double, over, blamed");
         assert!(found.hit * 2 > found.points, "most points are reached: {} of {}", found.hit, found.points);
     }
-    full::few_files(figures);
-    full::small_disk(figures);
-    full::full_disk(figures);
-    full::read_only(figures);
 }
 
 impl Found {

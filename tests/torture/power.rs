@@ -18,7 +18,7 @@ use crate::server::{Script, Server};
 use crate::strace;
 use crate::trial::Trial;
 
-/// Seen failing with `synchronous(Off)` for both durabilities in `open.rs`: images corrupt. The controls are in the row: a disk
+/// Seen failing with `SqliteSynchronous::Off` in `open.rs`: nothing is made durable. The controls are in the row: a disk
 /// that ignores every `fsync`, as `synchronous=OFF` would, must be caught; so must NORMAL where FULL is promised.
 pub(crate) const ROW: Row = Row { name: "3", what: "power loss, by images of the disk", run };
 

@@ -17,7 +17,13 @@ pub(super) async fn failed(path: &Path, connection: &mut SqliteConnection, doing
     match stall(path, source.downcast_ref()) {
         None => StoreError::Database { doing, source },
         Some(stall) => match settle(connection).await {
-            Ok(()) => StoreError::Stalled { doing, stall, source },
+            Ok(()) => {
+                if matches!(stall, Stall::Full { .. }) {
+                    // The log itself may be what fills the disk. Where this fails too, the next try tells.
+                    let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(connection).await;
+                }
+                StoreError::Stalled { doing, stall, source }
+            }
             Err(_) => StoreError::Database { doing, source },
         },
     }

@@ -84,7 +84,7 @@ fn check(db: &Path) {
 
 /// A disk that is full in the middle of a run: it waits, and goes on as soon as there is room.
 pub(crate) fn small_disk(figures: &mut Figures) {
-    let Some(mount) = Mount::of("12m") else { return figures.skip("no file system can be mounted here") };
+    let Some(mount) = Mount::of("48m") else { return figures.skip("no file system can be mounted here") };
     let server = server();
     let bench = Bench::with_jobs(&server, JOBS);
     let db = moved(&bench, &mount);
@@ -105,7 +105,7 @@ pub(crate) fn small_disk(figures: &mut Figures) {
 
 /// One that stays full: the run ends and says why, and another goes on.
 pub(crate) fn full_disk(figures: &mut Figures) {
-    let Some(mount) = Mount::of("12m") else { return figures.skip("no file system can be mounted here") };
+    let Some(mount) = Mount::of("48m") else { return figures.skip("no file system can be mounted here") };
     let server = server();
     let bench = Bench::with_jobs(&server, JOBS);
     let db = moved(&bench, &mount);

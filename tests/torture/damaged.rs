@@ -13,7 +13,7 @@ use crate::server::{Answer, Asked, Gate, Reply, Script, Server};
 use crate::trial::sound;
 use crate::upgrade;
 
-/// Seen failing with a `check` that takes every SQLite database for one of ours, and with `look` that opens for writing.
+/// Seen failing with an error that did not name the database: a query of a file with flipped bytes.
 pub(crate) const ROW: Row = Row { name: "12", what: "damaged, foreign, old and new files", run };
 
 const JOBS: usize = 40;

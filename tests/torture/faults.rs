@@ -12,8 +12,7 @@ use crate::server::{Script, Server};
 use crate::strace;
 use crate::trial::{Trial, sound};
 
-/// Seen failing with SQLITE_FULL taken for an error like any other (a single ENOSPC ends the run), with a connection that is not
-/// set right after it ("begin_with at non-zero transaction depth"), and with SQLITE_IOERR waited out like a full disk.
+/// Seen failing with a sign of life that ended a stall, so that it lasted for ever: the run on the full disk did not end.
 pub(crate) const ROW: Row = Row { name: "9", what: "full, failing and read-only disks", run };
 
 const JOBS: usize = 30;

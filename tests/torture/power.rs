@@ -108,7 +108,7 @@ fn tried(recorded: &Recorded, images: u64, resume: bool, deaf: bool, random: &mu
     cuts.sort_unstable();
     let mut cuts = cuts.into_iter().peekable();
     let mut disk = recorded.disk.clone();
-    let (mut told, mut sent) = (0, BTreeSet::new());
+    let (mut told, mut sent) = (0_u64, BTreeSet::new());
     for (at, event) in recorded.events.iter().enumerate() {
         while cuts.next_if_eq(&at).is_some() {
             let kept = [Kept::Nothing, Kept::Half, Kept::Most, Kept::All][random.below(4)];
@@ -120,7 +120,7 @@ fn tried(recorded: &Recorded, images: u64, resume: bool, deaf: bool, random: &mu
             match look(&bench.db()) {
                 None => found.corrupt += 1,
                 Some((succeeded, claimed)) => {
-                    found.lost += u64::from(told).saturating_sub(succeeded);
+                    found.lost += told.saturating_sub(succeeded);
                     found.forgotten += sent.iter().filter(|key| !claimed.contains(*key)).count() as u64;
                 }
             }

@@ -60,7 +60,6 @@ async fn settle(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
 mod tests {
     use super::*;
 
-    // Seen failing without the BEGIN in `settle`: "attempted to call begin_with at non-zero transaction depth".
     #[tokio::test]
     async fn after_sqlite_has_rolled_back_by_itself_the_connection_can_be_used_again() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("a database");
@@ -76,7 +75,6 @@ mod tests {
         }
     }
 
-    // Seen failing with SQLITE_FULL taken for an error like any other.
     #[tokio::test]
     async fn a_full_database_passes_and_a_mistake_does_not() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("a database");

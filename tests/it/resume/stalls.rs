@@ -47,8 +47,7 @@ fn gated(gate: &Gate) -> Server {
     Server::start(Script::new(move |_: &Asked| Reply::Held(gate.clone(), Box::new(Answer::json("1").into()))))
 }
 
-// Seen failing with `Drain::drain` that ends at the first stall: exit 1; and with a batch that is dropped with its error: jobs
-// left in flight for ever.
+// Seen failing with a `Drain::drain` that ends at the first stall.
 #[test]
 fn what_came_in_while_another_process_had_the_database_locked_is_written_after_that() {
     let gate = Gate::closed();
@@ -69,7 +68,7 @@ fn what_came_in_while_another_process_had_the_database_locked_is_written_after_t
     bench.check_clean(12, &server);
 }
 
-// Seen failing with a grace that begins anew at every try: it never ends.
+// Seen failing where the cause is told, and not what to do next.
 #[test]
 fn a_lock_that_outlasts_the_grace_ends_the_run_and_loses_nothing() {
     let gate = Gate::closed();
@@ -97,7 +96,7 @@ fn a_lock_that_outlasts_the_grace_ends_the_run_and_loses_nothing() {
     assert_eq!(server.total(), 8);
 }
 
-// Seen failing with a wait that does not listen to the stop.
+// Seen failing with a `Drain::drain` that ends at the first stall.
 #[test]
 fn a_run_that_waits_for_a_lock_still_hears_a_signal_and_then_a_second_one() {
     let gate = Gate::closed();

@@ -8,6 +8,7 @@ mod demo;
 pub(crate) mod environment;
 mod exit;
 mod export;
+pub(crate) mod files;
 mod flags;
 mod import;
 pub(crate) mod log;
@@ -30,7 +31,7 @@ mod terminal;
 mod unpause;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -83,21 +84,25 @@ enum Verb {
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let db = cli.db.clone().unwrap_or_else(|| "haul.db".into());
+    call(cli, &db).await.map_err(|error| exit::located(error, &db))
+}
+
+async fn call(cli: Cli, db: &Path) -> anyhow::Result<Exit> {
     match cli.verb {
-        Verb::Run(args) => run::run(*args, &db, cli.quiet).await,
-        Verb::Resume(args) => run::resume(*args, &db, cli.quiet).await,
-        Verb::Import(args) => import::run(args, &db, cli.quiet).await,
-        Verb::Status(args) => status::run(args, &db).await,
-        Verb::Show(args) => show::run(args, &db).await,
-        Verb::Query(args) => query::run(args, &db).await,
-        Verb::Retry(args) => retry::run(args, &db).await,
-        Verb::Cancel(args) => cancel::run(args, &db).await,
-        Verb::Pause(args) => pause::run(args, &db).await,
-        Verb::Unpause(args) => unpause::run(args, &db).await,
-        Verb::Rate(args) => rate::run(args, &db).await,
-        Verb::Stop(args) => stop::run(args, &db).await,
-        Verb::Prune(args) => prune::run(args, &db).await,
-        Verb::Export(args) => export::run(*args, &db, cli.quiet).await,
+        Verb::Run(args) => run::run(*args, db, cli.quiet).await,
+        Verb::Resume(args) => run::resume(*args, db, cli.quiet).await,
+        Verb::Import(args) => import::run(args, db, cli.quiet).await,
+        Verb::Status(args) => status::run(args, db).await,
+        Verb::Show(args) => show::run(args, db).await,
+        Verb::Query(args) => query::run(args, db).await,
+        Verb::Retry(args) => retry::run(args, db).await,
+        Verb::Cancel(args) => cancel::run(args, db).await,
+        Verb::Pause(args) => pause::run(args, db).await,
+        Verb::Unpause(args) => unpause::run(args, db).await,
+        Verb::Rate(args) => rate::run(args, db).await,
+        Verb::Stop(args) => stop::run(args, db).await,
+        Verb::Prune(args) => prune::run(args, db).await,
+        Verb::Export(args) => export::run(*args, db, cli.quiet).await,
         Verb::Demo(args) => {
             // Only a database that was named on the command line: HAUL_DB is that of real work.
             let named = cli.db.filter(|db| std::env::var_os("HAUL_DB").is_none_or(|set| set != db.as_os_str()));

@@ -91,6 +91,8 @@ pub struct Committer<S> {
     pub tally: Tally,
     /// Whether there is any point in going on.
     pub hope: Hope,
+    /// What could not be written yet.
+    pub batch: Batch,
 }
 
 /// What to claim in the same transaction.
@@ -104,7 +106,7 @@ pub struct Claim {
 
 /// One transaction's worth.
 #[derive(Default)]
-struct Batch {
+pub struct Batch {
     writes: Vec<WriteBack>,
     ended: Vec<(usize, Event)>,
     minutes: Minutes,
@@ -117,6 +119,11 @@ struct Batch {
 }
 
 impl Batch {
+    fn is_empty(&self) -> bool {
+        // A place waits for what frees it, and every other outcome is a write or a permit.
+        self.writes.is_empty() && self.further.is_empty() && self.slots.is_empty()
+    }
+
     /// Tells what the write at this place says about the outcomes to come.
     fn tell(&self, hope: &mut Hope, at: usize, event: &Event) {
         let WriteBack { next, measured, .. } = &self.writes[at];
@@ -143,23 +150,36 @@ impl Outcome {
 }
 
 impl<S: Store> Committer<S> {
+    /// A turn could not be written, and the next one begins with it.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        !self.batch.is_empty()
+    }
+
     /// Makes these outcomes durable, then frees their places; and claims, where told to, in the same transaction, unless these
-    /// outcomes end all hope.
+    /// outcomes end all hope. What a turn before could not write is written alone, with no claim: the outcomes that have come
+    /// in since are left to the next one.
     ///
     /// # Errors
-    /// Where the store fails. The jobs of that batch stay leased, and go on at the next run.
+    /// Where the store fails. After [`StoreError::Stalled`] the next turn tries the same again; after any other error the jobs
+    /// of that batch stay leased, and go on at the next run.
     pub async fn turn(
         &mut self,
         received: &mut Vec<Outcome>,
         claim: Option<&Claim>,
         now_us: Micros,
     ) -> Result<Vec<Lease>, StoreError> {
-        let mut batch = self.batch(received.drain(..), now_us);
+        let mut claim = claim.filter(|_| !self.is_behind());
+        if !self.is_behind() {
+            self.batch = self.batch(received.drain(..), now_us);
+        }
+        let batch = &mut self.batch;
         let mut foreseen = self.hope.clone();
         batch.ended.iter().for_each(|(at, event)| batch.tell(&mut foreseen, *at, event));
-        let claim = claim.filter(|_| foreseen.lost().is_none());
+        claim = claim.filter(|_| foreseen.lost().is_none());
         if !batch.further.is_empty() {
             let stale = self.store.spend(self.run, &batch.further).await?;
+            batch.further.clear();
             pass(Point::AfterSpend);
             for (i, told) in batch.written.drain(..).enumerate() {
                 // Who asked may have left with the run.
@@ -171,6 +191,7 @@ impl<S: Store> Committer<S> {
             self.store.release(self.run, &batch.unsent, &batch.permits).await?;
             pass(Point::AfterGiveBack);
             self.tally.released += batch.unsent.len() as u64;
+            batch.unsent.clear();
         }
         let (store, writes, minutes) = (&self.store, &batch.writes, &batch.minutes);
         batch.pass(Point::BeforeFetchCommit, Point::BeforeResultCommit);
@@ -184,10 +205,11 @@ impl<S: Store> Committer<S> {
             None if writes.is_empty() => (Committed::default(), Vec::new()),
             None => (store.commit(self.run, writes, minutes, now_us).await?, Vec::new()),
         };
+        let batch = std::mem::take(&mut self.batch);
         batch.pass(Point::AfterFetchCommit, Point::AfterResultCommit);
         self.tally.stale += committed.stale.len() as u64;
         for (at, event) in batch.ended.iter().filter(|(at, _)| !committed.stale.contains(at)) {
-            self.tally.add(event, &writes[*at].next, &writes[*at].measured);
+            self.tally.add(event, &batch.writes[*at].next, &batch.writes[*at].measured);
             batch.tell(&mut self.hope, *at, event);
         }
         for told in batch.stored {

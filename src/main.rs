@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     cli::log::start(&cli);
     cli::log::quiet_processors();
+    cli::files::allow_many();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return cli::failed(&anyhow::Error::new(error).context("failed to start the async runtime")),

@@ -1,7 +1,11 @@
 //! The only module that knows every step: claim -> pace -> fetch -> process -> commit.
 
+mod earlier;
+mod files;
 mod journey;
+mod look;
 mod nulls;
+mod stall;
 mod steer;
 mod threads;
 
@@ -13,7 +17,7 @@ use tokio::sync::{RwLock, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::claim::{self, Plan, Situation};
-use crate::clock::{BootTime, Clock, Micros, SECOND_US, micros};
+use crate::clock::{BootTime, Clock, Micros, micros};
 use crate::commit::{self, Claim, Committer, Outcome, Slot};
 use crate::fail_point::{Point, pass};
 use crate::fetch::{Fetcher, SecretHeader, SetupError};
@@ -27,17 +31,13 @@ use crate::reason::Reason;
 use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, WallClock, Want};
+use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, Want};
+use earlier::{doublings, rest_after_boot};
 use journey::Context;
+use look::{BEAT_US, LOOK_US};
 use nulls::Nulls;
 use threads::Threads;
 pub use threads::ThreadsLost;
-
-/// The database is looked at this often for what other processes did.
-const LOOK_US: Micros = 250_000;
-
-/// A run gives a sign of life this often.
-const BEAT_US: Micros = 5 * SECOND_US;
 
 /// What a run does, and for whom.
 pub struct Run {
@@ -125,7 +125,7 @@ pub enum RunError {
 ///
 /// # Errors
 /// Where the store or this program fails; failed jobs are no error.
-pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError> {
+pub async fn run<S: Store>(store: Arc<S>, mut run: Run) -> Result<Summary, RunError> {
     let began_us = run.clock.now_us();
     let new = NewRun {
         host: run.host.clone(),
@@ -136,16 +136,22 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
         boot: BootTime::read(),
         on_uncertain: run.settings.on_uncertain,
     };
+    let asked = run.settings.concurrency;
+    let (concurrency, files) = files::allowed(asked); // not remembered: the next run may have more
+    run.settings.concurrency = concurrency;
     let recovered = store.recover(&new, began_us).await?;
     pass(Point::Recovered);
     let counts = store.counts().await?;
     let Recovered { interrupted, poisoned, .. } = recovered;
     (run.on_event)(&RunEvent::Began { counts: &counts, interrupted, poisoned });
+    if let Some(files) = files {
+        (run.on_event)(&RunEvent::FewFiles { files, asked, concurrency });
+    }
     let id = recovered.run;
     let clock = run.clock;
     let mut drain = Drain::start(store.clone(), run, recovered)?;
     let context = drain.context.clone();
-    let ended = drain.claim_until_done().await;
+    let ended = drain.drain().await;
     let lost = context.threads.lost(context.settings.process_timeout);
     let landed = drain.land(ended).await;
     let work = context.work.clone();
@@ -156,7 +162,11 @@ pub async fn run<S: Store>(store: Arc<S>, run: Run) -> Result<Summary, RunError>
     let noted = store.end(id, outcome, clock.now_us()).await;
     pass(Point::AfterEnd);
     let Landed { outcome, stopped_because, tally, abandoned } = landed?;
-    noted?;
+    match noted {
+        // The next run finds this one without an end, and all it did.
+        Err(error @ StoreError::Stalled { .. }) => tracing::warn!(%error, "the end of the run is not noted"),
+        noted => noted?,
+    }
     if let Some(why) = context.missing.get() {
         return Err(RunError::Secret(why.clone()));
     }
@@ -198,6 +208,10 @@ struct Drain<S> {
     idle_until_us: Micros,
     look_us: Micros,
     beat_us: Micros,
+    /// The store could not write, and has not written since: the first time, and the last.
+    stalled_us: Option<(Micros, Micros)>,
+    /// That the log is large was told.
+    log_told: bool,
 }
 
 impl<S: Store> Drain<S> {
@@ -234,6 +248,7 @@ impl<S: Store> Drain<S> {
             on_event: on_event.clone(),
             tally: Tally::default(),
             hope: Hope::new(run.max_failures),
+            batch: commit::Batch::default(),
         };
         let context = Context {
             store,
@@ -277,6 +292,8 @@ impl<S: Store> Drain<S> {
             idle_until_us: 0,
             look_us: now_us + LOOK_US,
             beat_us: now_us + BEAT_US,
+            stalled_us: None,
+            log_told: false,
         };
         drain.tell_what_is_left();
         Ok(drain)
@@ -319,7 +336,7 @@ impl<S: Store> Drain<S> {
                         return Ok(RunOutcome::Drained);
                     }
                 }
-                Plan::Wait(_) if !self.received.is_empty() => {
+                Plan::Wait(_) if !self.received.is_empty() || self.committer.is_behind() => {
                     self.turn(None).await?;
                     self.idle_until_us = 0; // a retry may have been scheduled
                 }
@@ -400,20 +417,18 @@ impl<S: Store> Drain<S> {
 
     /// Commits what has come in, claims, and starts what it gets; `true` = nothing is left to do, and nothing flies.
     async fn turn(&mut self, claim: Option<Claim>) -> Result<bool, RunError> {
-        let leases = self.committer.turn(&mut self.received, claim.as_ref(), self.clock.now_us()).await?;
+        let began_us = self.clock.now_us();
+        let leases = self.committer.turn(&mut self.received, claim.as_ref(), began_us).await?;
+        let (Tally { succeeded, failed, .. }, took_us) = (&self.committer.tally, self.clock.now_us() - began_us);
+        tracing::debug!(succeeded, failed, claimed = leases.len(), took_us, "durable so far");
+        self.has_written();
         let Some(Claim { want, .. }) = claim else { return Ok(false) };
         if !leases.is_empty() {
             pass(Point::AfterClaim);
         }
         self.fetched = leases.iter().any(|lease| lease.standing.state == State::Fetched);
         let asking = leases.iter().filter(|lease| lease.standing.state == State::Pending).count();
-        self.idle_until_us = 0;
-        if asking < want.requests && leases.len() < want.slots {
-            match self.context.store.next_due().await? {
-                None if self.in_flight() == 0 && leases.is_empty() => return Ok(true),
-                next => self.idle_until_us = next.unwrap_or(Micros::MAX),
-            }
-        }
+        let few = asking < want.requests && leases.len() < want.slots;
         let claimed_us = self.clock.now_us();
         self.context.dispenser.claimed(asking);
         for lease in leases {
@@ -422,6 +437,14 @@ impl<S: Store> Drain<S> {
             self.context.left.fetch_sub(1, Ordering::Relaxed);
             let slot = Slot { place, room: None, alone: None };
             self.journeys.spawn(self.context.clone().journey(lease, claimed_us, slot));
+        }
+        self.idle_until_us = 0;
+        if few {
+            // Only now: where this fails, what is leased is on its way.
+            match self.context.store.next_due().await? {
+                None if self.in_flight() == 0 => return Ok(true),
+                next => self.idle_until_us = next.unwrap_or(Micros::MAX),
+            }
         }
         Ok(false)
     }
@@ -456,17 +479,11 @@ impl<S: Store> Drain<S> {
     async fn commit_what_lands(&mut self, until_us: Micros, commit: bool) -> Result<(), RunError> {
         let mut failed = None;
         loop {
-            if !self.received.is_empty() {
-                match commit && failed.is_none() {
-                    true => match self.turn(None).await {
-                        Ok(_) => {}
-                        Err(error) => {
-                            self.stop.leave();
-                            failed = Some(error);
-                        }
-                    },
-                    false => self.received.clear(),
-                }
+            if !commit || failed.is_some() {
+                self.received.clear();
+            } else if let Err(error) = self.write(until_us).await {
+                self.stop.leave();
+                failed = Some(error);
             }
             tokio::select! {
                 biased;
@@ -481,25 +498,6 @@ impl<S: Store> Drain<S> {
         }
         failed.map_or(Ok(()), Err)
     }
-}
-
-/// After a boot nobody knows what the wall clock did before: what was sent just before that may still count. A window is
-/// waited for, at most a minute, of which the machine has been up for some.
-fn rest_after_boot(wall_clock: WallClock, limits: &[Limit], now_us: Micros) -> Micros {
-    const MOST_US: Micros = 60 * SECOND_US;
-    let WallClock::Rebooted(up_us) = wall_clock else { return 0 };
-    let window_us = limits.iter().map(|limit| limit.window_us.min(MOST_US)).max().unwrap_or(0);
-    now_us + (window_us - up_us).max(0)
-}
-
-/// How often J was doubled since it was given, as far as the limit that is paced is concerned.
-fn doublings(given: &[Limit], kept: &[Limit]) -> u32 {
-    let shortest = kept.iter().min_by_key(|limit| (limit.window_us, limit.permits));
-    let doublings = |kept: &Limit| {
-        let given_us = given.iter().find(|given| given.name == kept.name)?.jitter_us.max(1);
-        (kept.jitter_us / given_us).checked_ilog2()
-    };
-    shortest.and_then(doublings).unwrap_or(0)
 }
 
 /// What a run came to.

@@ -6,7 +6,7 @@ use crate::job::{Event, Next, State};
 use crate::limit::{Left, Limit, Wait};
 use crate::minutes::Minutes;
 use crate::reason::Reason;
-use crate::store::{Counts, WallClock};
+use crate::store::{Counts, Stall, WallClock};
 
 /// Something a run tells.
 #[derive(Debug)]
@@ -49,6 +49,36 @@ pub enum RunEvent<'a> {
     },
     /// The wall clock was set since the last run, or the machine was booted anew.
     WallClock(WallClock),
+    /// The store cannot write for now. Nothing more is claimed, what has come in is kept and tried again; told at every try.
+    Stalled {
+        /// What keeps it from writing.
+        stall: &'a Stall,
+        /// Since when.
+        since_us: Micros,
+        /// The run ends where it lasts until then.
+        until_us: Micros,
+        /// Jobs in flight, those included whose outcomes wait to be written.
+        in_flight: usize,
+    },
+    /// The store writes again, after so long.
+    GoesOn {
+        /// How long it did not.
+        after_us: Micros,
+    },
+    /// The write-ahead log has grown far beyond its usual size: somebody reads the database for long. Told once.
+    LogGrows {
+        /// Its size.
+        bytes: u64,
+    },
+    /// So few files may be open that fewer requests than asked for are in flight.
+    FewFiles {
+        /// Files that may be open.
+        files: u64,
+        /// Requests in flight that were asked for.
+        asked: usize,
+        /// Requests in flight, at most.
+        concurrency: usize,
+    },
     /// It cannot succeed, and claims nothing more.
     Hopeless(&'a Reason),
     /// It claims nothing more, and waits for what flies.

@@ -1,7 +1,9 @@
 //! The store: the only place that knows where jobs are kept. Its verbs are the protocol; each says what a crash leaves.
 
 mod changes;
+mod look;
 pub mod sqlite;
+mod stall;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -20,10 +22,10 @@ use crate::settings::OnUncertain;
 pub use changes::{Change, Judge, OnConflict, Part, Parts, Rerender, Rerendered, Stored};
 
 pub mod memory;
-mod steer;
 mod wall_clock;
 
-pub use steer::Look;
+pub use look::Look;
+pub use stall::Stall;
 pub use wall_clock::{Beat, WallClock};
 
 /// Why the store could not do what it was asked.
@@ -69,6 +71,27 @@ pub enum StoreError {
         found: i64,
         /// The newest version known here.
         known: i64,
+    },
+    /// The file is, or would be, on another machine.
+    #[error(
+        "{path} is on a network file system ({name}), where a database can be damaged unseen: put it on a disk of this machine"
+    )]
+    Network {
+        /// The file.
+        path: String,
+        /// The kind of file system.
+        name: &'static str,
+    },
+    /// Nothing can be written for now. What was to be written is surely not, and the same call may be made again.
+    #[error("failed to {doing}: {stall}")]
+    Stalled {
+        /// The verb.
+        doing: String,
+        /// What keeps it from writing.
+        stall: Stall,
+        /// What the database said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// Another run holds the database.
     #[error("{path} is in use by another run: {holder}")]

@@ -1,11 +1,13 @@
 //! Exit codes, and which error has which.
 
+use std::path::Path;
+
 use haul::fetch::SetupError;
 use haul::import::ImportError;
 use haul::lock::LockError;
 use haul::pipeline::RunError;
-use haul::store::StoreError;
 use haul::store::sqlite::console::QueryError;
+use haul::store::{Stall, StoreError};
 use haul::template::TemplateError;
 
 /// How the program ends. The numbers are a contract.
@@ -63,20 +65,50 @@ pub(crate) struct NothingThere(pub(crate) String);
 
 /// What to do next, where the error does not say it itself.
 pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
-    error.chain().find_map(|cause| match cause.downcast_ref() {
+    error.chain().find_map(|cause| match of_store(cause) {
         Some(StoreError::Missing { .. }) => Some("begin with `haul run INPUT`, or name another one with --db"),
         Some(StoreError::Foreign { .. }) => Some("it was not touched; name another one with --db"),
-        _ => cause.downcast_ref().filter(|said| is_damaged(said)).map(|_| DAMAGED),
+        Some(StoreError::Stalled { stall: Stall::Full { .. }, .. }) => Some("make room on that disk, then call the same again"),
+        Some(StoreError::Stalled { stall: Stall::Locked { .. }, .. }) => Some(
+            "end what holds it (a `sqlite3` shell in a transaction, a backup, another haul at work), then call the same again",
+        ),
+        _ => cause.downcast_ref().and_then(|said| match primary_code(said) {
+            Some(10) => Some(DISK_FAILED),
+            Some(11) => Some(DAMAGED),
+            _ => None,
+        }),
     })
+}
+
+const DISK_FAILED: &str = "the disk failed, and nothing is tried again on it by itself: look at the disk and at the log of the system (`dmesg`); \
+                           what was confirmed is kept, and the next call goes on";
+
+/// The same error, with the name of the database where SQLite failed and nothing says on what.
+pub(crate) fn located(error: anyhow::Error, db: &Path) -> anyhow::Error {
+    let name = db.display().to_string();
+    let failed = error.chain().any(|cause| cause.downcast_ref().and_then(primary_code).is_some());
+    if !failed || of_error(&error) == Exit::Usage || error.chain().any(|cause| cause.to_string().contains(&name)) {
+        return error;
+    }
+    error.context(format!("failed on the database {name}"))
+}
+
+/// Errors that speak with the words of the store's are left out of a chain for what is below it.
+fn of_store<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a StoreError> {
+    let within = || match (cause.downcast_ref(), cause.downcast_ref()) {
+        (Some(RunError::Store(error)), _) | (_, Some(ImportError::Store(error))) => Some(error),
+        _ => None,
+    };
+    cause.downcast_ref().or_else(within)
 }
 
 const DAMAGED: &str = "the file is damaged or cut off: keep a copy of it and of its -wal file, then go back to a backup, or save what \
                        can be read with `.recover` of the sqlite3 shell";
 
-fn is_damaged(error: &sqlx::Error) -> bool {
-    // The lowest byte is the kind, whatever more is known: SQLITE_CORRUPT.
+/// The lowest byte of SQLite's code is the kind, whatever more is known: 10 is SQLITE_IOERR, 11 SQLITE_CORRUPT.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 11)
+    code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff)
 }
 
 /// The exit that an error means.

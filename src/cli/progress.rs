@@ -12,6 +12,7 @@ use haul::job::State;
 use haul::limit::Wait;
 use haul::progress::{Pause, RunEvent, Tally, count};
 use haul::report::iso_8601;
+use haul::store::Stall;
 
 use super::terminal::{cut, visible};
 
@@ -58,6 +59,8 @@ struct Shown {
     /// Another terminal has it send nothing.
     held: bool,
     waits: Option<Wait>,
+    /// What keeps the run from writing, and since when.
+    stalled: Option<(&'static str, Micros)>,
     over: bool,
 }
 
@@ -165,6 +168,42 @@ impl Progress {
                     "the wall clock was set {way} by {step} since the last run; its permits moved along"
                 ));
             }
+            RunEvent::Stalled { stall, since_us, until_us, in_flight } => {
+                let word = match stall {
+                    Stall::Locked { .. } => "database locked by another process for",
+                    _ => "disk full for",
+                };
+                let new = shown.stalled.replace((word, *since_us)).is_none();
+                drop(shown);
+                if new {
+                    let wait = whole_seconds(until_us - self.clock.now_us());
+                    self.note(&format!(
+                        "{}: nothing more is sent, and what the {in_flight} jobs in flight bring is kept and tried again, \
+                         for at most {wait}",
+                        visible(&stall.to_string())
+                    ));
+                }
+            }
+            RunEvent::GoesOn { after_us } => {
+                shown.stalled = None;
+                drop(shown);
+                self.note(&format!("the database can be written again, after {}; going on", whole_seconds(*after_us)));
+            }
+            RunEvent::LogGrows { bytes } => {
+                drop(shown);
+                self.note(&format!(
+                    "warning: the write-ahead log has grown to {} MiB: another process reads the database for long, \
+                     which keeps the log from being emptied; end it before the disk is full",
+                    bytes >> 20
+                ));
+            }
+            RunEvent::FewFiles { files, asked, concurrency } => {
+                drop(shown);
+                self.note(&format!(
+                    "warning: this process may have only {files} files open: at most {concurrency} requests are in \
+                     flight, not {asked}; `ulimit -n` raises that"
+                ));
+            }
             RunEvent::Hopeless(reason) => {
                 drop(shown);
                 self.note(&format!("giving up: {}", visible(&reason.to_string())));
@@ -199,6 +238,10 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).over = true;
         bar::clear();
     }
+}
+
+fn whole_seconds(us: Micros) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(span(us + SECOND_US - 1).as_secs()))
 }
 
 /// Where stderr is closed the run goes on unseen.
@@ -247,7 +290,9 @@ impl Shown {
         let rate = self.rate(now_us);
         let mut text = format!("{rate:.1}/s");
         let left = self.total.saturating_sub(self.done());
-        if self.held {
+        if let Some((word, since_us)) = self.stalled {
+            text += &format!("  {word} {}", whole_seconds(now_us - since_us));
+        } else if self.held {
             text += "  paused from another terminal, `unpause` goes on";
         } else if self.paused_until_us > now_us {
             let wait = Duration::from_secs(span(self.paused_until_us - now_us).as_secs() + 1);

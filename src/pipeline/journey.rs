@@ -8,6 +8,9 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::sync::{RwLock, mpsc, oneshot};
 
+use super::nulls::Nulls;
+use super::stall;
+use super::threads::{Threads, Worked};
 use crate::attempt::{ErrorType, Failure, Measured, Verdict};
 use crate::claim::HORIZON_US;
 use crate::clock::{Clock, Micros, SECOND_US};
@@ -23,10 +26,7 @@ use crate::reason::Reason;
 use crate::response::Response;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{self, Lease, Output, Store};
-
-use super::nulls::Nulls;
-use super::threads::{Threads, Worked};
+use crate::store::{self, Lease, Output, Store, StoreError};
 
 /// A 429 pauses the limit for at least this long, whatever it says.
 const PAUSE_US: Micros = SECOND_US;
@@ -377,16 +377,23 @@ impl<S: Store> Context<S> {
 
     /// Notes durably that a suspect is about to be processed. `None`: it must not be, by this run.
     async fn accuse(&self, job: &mut Traveller) -> Option<()> {
-        match self.store.accuse(self.run, job.lease.job, job.lease.attempt).await {
-            Ok(true) => {
-                pass(Point::Accused);
-                job.standing.crashes += 1;
-                Some(())
-            }
-            Ok(false) => None, // the lease is gone, and whoever has it now processes the job
-            Err(error) => {
-                tracing::error!(%error, job = job.lease.job, "a suspect is left to the next run");
-                None
+        loop {
+            match self.store.accuse(self.run, job.lease.job, job.lease.attempt).await {
+                Ok(true) => {
+                    pass(Point::Accused);
+                    job.standing.crashes += 1;
+                    return Some(());
+                }
+                Ok(false) => return None, // the lease is gone, and whoever has it now processes the job
+                // The committer meets the same, tells of it, and ends the run where it lasts too long.
+                Err(StoreError::Stalled { .. }) => {
+                    let again_us = self.clock.now_us() + stall::PAUSE_US;
+                    self.unless_left(self.clock.sleep_until_us(again_us)).await?;
+                }
+                Err(error) => {
+                    tracing::error!(%error, job = job.lease.job, "a suspect is left to the next run");
+                    return None;
+                }
             }
         }
     }

@@ -1,45 +1,19 @@
 //! What others have a run do while it goes, and what its limits have it do for long.
 
-use super::{BEAT_US, Drain, LOOK_US, RunError};
-use crate::clock::{BootTime, Micros, SECOND_US, micros};
+use super::{Drain, RunError};
+use crate::clock::{Micros, SECOND_US, micros};
 use crate::limit::{Limit, Wait};
 use crate::progress::RunEvent;
 use crate::reason::Reason;
-use crate::store::{Beat, Store};
+use crate::store::Store;
 
 /// A wait that takes no longer is not worth a word.
 const LONG_US: Micros = 5 * SECOND_US;
 
 impl<S: Store> Drain<S> {
-    /// Looks, from time to time, at what other processes have done; `true`: this run is to stop.
-    pub(super) async fn looked_and_told_to_stop(&mut self, now_us: Micros) -> Result<bool, RunError> {
-        if now_us < self.look_us {
-            return Ok(false);
-        }
-        self.look_us = now_us + LOOK_US;
-        let beat = (now_us >= self.beat_us).then(|| Beat { at_us: now_us, boot: BootTime::read() });
-        if beat.is_some() {
-            self.beat_us = now_us + BEAT_US;
-        }
-        let look = self.context.store.look(self.committer.run, beat.as_ref()).await?;
-        if look.changed {
-            self.idle_until_us = 0;
-            self.fetched = true;
-            self.keep_other_limits().await?;
-        }
-        if look.pause != self.held {
-            self.hold(look.pause);
-        }
-        self.tell_of_waiting(now_us).await?;
-        if self.held || self.waits.as_ref().is_some_and(|wait| wait.until_us > now_us) {
-            self.fetched = true; // what is processed again needs no request, so it does not wait for one
-        }
-        Ok(look.stop)
-    }
-
     /// Sends nothing more, or goes on. What flies lands, and what is fetched is processed; leases that wait for their permit
     /// are given back.
-    fn hold(&mut self, held: bool) {
+    pub(super) fn hold(&mut self, held: bool) {
         self.held = held;
         self.idle_until_us = 0;
         self.context.dispenser.hold(held);
@@ -47,7 +21,7 @@ impl<S: Store> Drain<S> {
     }
 
     /// Takes over the limits that another process has written down.
-    async fn keep_other_limits(&mut self) -> Result<(), RunError> {
+    pub(super) async fn keep_other_limits(&mut self) -> Result<(), RunError> {
         let (limits, dispenser) = (self.context.store.limits().await?, &self.context.dispenser);
         let names = |limits: &[Limit]| {
             let mut names: Vec<_> = limits.iter().map(|limit| limit.name.clone()).collect();
@@ -71,7 +45,7 @@ impl<S: Store> Drain<S> {
     }
 
     /// Tells for what nothing is sent for long, once until that changes.
-    async fn tell_of_waiting(&mut self, now_us: Micros) -> Result<(), RunError> {
+    pub(super) async fn tell_of_waiting(&mut self, now_us: Micros) -> Result<(), RunError> {
         let Some(wait) = self.wait_beyond(LONG_US, now_us).await? else { return Ok(()) };
         // An answer moves the end by less than the spread of the network.
         let told = |told: &Wait| told.limit == wait.limit && (told.until_us - wait.until_us).abs() < SECOND_US;

@@ -4,6 +4,7 @@ pub mod answers;
 mod compact;
 pub mod console;
 pub mod detail;
+mod disk;
 mod import;
 mod open;
 mod overview;
@@ -13,17 +14,19 @@ mod probe;
 mod rerender;
 mod results;
 mod sandbox;
+mod stall;
 mod templates;
 mod unpack;
 mod wish;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
+pub use disk::{Disk, disk};
 pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
 pub use results::{Finished, results};
@@ -44,6 +47,7 @@ type Inner<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// A haul database in a file.
 #[derive(Debug)]
 pub struct SqliteStore {
+    path: PathBuf,
     writer: Mutex<Writer>,
     /// See [`SqliteStore::told_of_jobs`].
     jobs_added: AtomicBool,
@@ -64,7 +68,8 @@ impl SqliteStore {
         let mut connection = open::writer(path, durability, create).await?;
         // What others write from here on is a change; the first look may come long after a first claim.
         let data_version = version_of_data(&mut connection).await.map_err(failed("look at the database"))?;
-        Ok(Self { writer: Mutex::new(Writer { connection, data_version }), jobs_added: AtomicBool::new(false) })
+        let writer = Mutex::new(Writer { connection, data_version });
+        Ok(Self { path: path.to_owned(), writer, jobs_added: AtomicBool::new(false) })
     }
 
     /// Closes the database; the last process to do so tidies the write-ahead log away.
@@ -98,6 +103,14 @@ impl SqliteStore {
 
     async fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().await
+    }
+
+    /// What was done, or what its error means; after one that passes the connection can be used again.
+    async fn told<T>(&self, connection: &mut SqliteConnection, doing: &'static str, done: Inner<T>) -> Done<T> {
+        match done {
+            Ok(done) => Ok(done),
+            Err(error) => Err(stall::failed(&self.path, connection, doing, error).await),
+        }
     }
 }
 
@@ -143,7 +156,7 @@ macro_rules! write_tx {
             Ok(done)
         };
         let done: Inner<_> = work.await;
-        done.map_err(failed($doing))
+        $store.told(&mut writer.connection, $doing, done).await
     }};
 }
 
@@ -158,7 +171,8 @@ impl Store for SqliteStore {
 
     async fn import_whole<P: Parts>(&self, parts: &mut P, now_us: Micros) -> Done<bool> {
         let connection = &mut self.writer().await.connection;
-        import::whole(connection, parts, now_us).await.map_err(failed("import all or nothing"))
+        let done = import::whole(connection, parts, now_us).await;
+        self.told(connection, "import all or nothing", done).await
     }
 
     async fn rerender(
@@ -168,7 +182,8 @@ impl Store for SqliteStore {
         now_us: Micros,
     ) -> Done<Rerendered> {
         let connection = &mut self.writer().await.connection;
-        rerender::all(connection, change, stop, now_us).await.map_err(failed("change the requests"))
+        let done = rerender::all(connection, change, stop, now_us).await;
+        self.told(connection, "change the requests", done).await
     }
 
     async fn rejected(&self, import: i64, after_line: u64, most: u32) -> Done<Vec<Reject>> {
@@ -181,7 +196,11 @@ impl Store for SqliteStore {
     }
 
     async fn recover(&self, run: &NewRun, now_us: Micros) -> Done<Recovered> {
-        write_tx!(self, "begin the run", |tx| recover::recover(&mut tx, run, now_us).await?)
+        let recovered = write_tx!(self, "begin the run", |tx| recover::recover(&mut tx, run, now_us).await?)?;
+        // From here on the run itself waits, and tells of it: see [`StoreError::Stalled`].
+        let connection = &mut self.writer().await.connection;
+        let patience = sqlx::query(open::SHORT_PATIENCE).execute(connection).await;
+        patience.map(|_| recovered).map_err(failed("begin the run"))
     }
 
     async fn claim(&self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Done<Vec<Lease>> {
@@ -242,7 +261,8 @@ impl Store for SqliteStore {
     async fn next_due(&self) -> Done<Option<Micros>> {
         let connection = &mut self.writer().await.connection;
         let read = async { Ok(scalar!(connection, "next_due.sql")) };
-        read.await.map_err(failed::<sqlx::Error>("look for the next job"))
+        let read: Inner<_> = read.await;
+        self.told(connection, "look for the next job", read).await
     }
 
     async fn pause_limit(&self, limit: &Limit, until_us: Micros) -> Done<()> {
@@ -261,7 +281,7 @@ impl Store for SqliteStore {
                 rows!(connection, "control.sql", run).first().map(|row| row.try_get(0)).transpose()?;
             let control = control.flatten();
             let asked = |what: &str| control.as_deref() == Some(what);
-            let look = Look { changed, stop: asked("stop"), pause: asked("pause") };
+            let look = Look { changed, stop: asked("stop"), pause: asked("pause"), log_bytes: disk::log_bytes(&self.path) };
             if let Some(Beat { at_us, boot }) = beat {
                 let (boot, boot_us) = boot.as_ref().map(|boot| (&boot.boot, boot.us)).unzip();
                 execute!(connection, "heartbeat.sql", run, at_us, boot, boot_us);
@@ -269,7 +289,11 @@ impl Store for SqliteStore {
             }
             Ok(look)
         };
-        read.await.map_err(failed::<sqlx::Error>("look at the database"))
+        let read: Inner<_> = read.await;
+        if read.is_err() {
+            self.told_of_jobs(); // the next look tells what this one would have
+        }
+        self.told(connection, "look at the database", read).await
     }
 
     async fn end(&self, run: i64, outcome: RunOutcome, now_us: Micros) -> Done<()> {

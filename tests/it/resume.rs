@@ -15,6 +15,7 @@ mod poison;
 mod redirects;
 mod retries;
 mod signals;
+mod stalls;
 mod steered;
 mod steering;
 mod trouble;

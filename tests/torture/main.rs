@@ -20,15 +20,22 @@ mod it {
         pub(crate) mod lives;
     }
 }
-use it::{checker, rate, resume, server};
+use it::{checker, random_numbers, rate, resume, server};
 
 mod card;
+mod damaged;
+mod disk;
+mod faults;
+mod full;
 mod kills;
 mod memory;
 mod panics;
 mod pipes;
 mod points;
+mod power;
+mod record;
 mod row;
+mod scale;
 mod signals;
 mod stopped;
 mod strace;
@@ -51,6 +58,10 @@ const ROWS: &[Row] = &[
     pipes::ROW,
     memory::ROW,
     panics::ROW,
+    power::ROW,
+    faults::ROW,
+    damaged::ROW,
+    scale::ROW,
 ];
 
 fn main() -> ExitCode {

@@ -273,7 +273,7 @@ impl Tables {
     pub(super) fn look(&mut self, run: i64, beat: Option<&Beat>) -> Look {
         let Some(run) = self.runs.get_mut(&run) else { return Look::default() };
         let stop = run.stop || run.ended.is_some();
-        let look = Look { changed: false, stop, pause: run.pause && !stop };
+        let look = Look { changed: false, stop, pause: run.pause && !stop, log_bytes: 0 };
         if let Some(Beat { at_us, boot }) = beat {
             run.heartbeat_at_us = *at_us;
             run.boot = boot.clone().map(|boot| (boot, *at_us));

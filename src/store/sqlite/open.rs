@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqlSafeStr};
 
-use super::IMMEDIATE;
 use super::probe::{Found, as_file, check, look, primary_code, read_header};
+use super::{IMMEDIATE, disk, stall};
 use crate::fail_point::{Point, pass};
 use crate::settings::Durability;
 use crate::store::StoreError;
@@ -23,11 +23,17 @@ const MIGRATIONS: [(&str, &str); 5] = [
     ("boot time", include_str!("../../../migrations/sqlite/0005_boot_time.sql")),
 ];
 
+// Before it, a write that met a checkpoint of another connection could damage the file.
+const _: () = assert!(libsqlite3_sys::SQLITE_VERSION_NUMBER >= 3_051_003, "SQLite is older than 3.51.3");
+
 /// The newest schema version known here.
 pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// A write waits so long for another process to let go of the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A run that goes tells what it waits for, and hears a signal meanwhile: it asks again and again, so long each time.
+pub(super) const SHORT_PATIENCE: &str = "PRAGMA busy_timeout = 1000";
 
 /// Opens the one connection that writes; creates the file, readable by its owner alone, where `create` says so.
 pub(super) async fn writer(path: &Path, durability: Durability, create: bool) -> Result<SqliteConnection, StoreError> {
@@ -41,6 +47,7 @@ pub(super) async fn writer(path: &Path, durability: Durability, create: bool) ->
         }
         Found::Empty | Found::Ours { .. } => {}
     }
+    disk::check(path)?;
     let mut connection = connect(path, durability).await.map_err(|e| refused(path, e))?;
     bring_up_to_date(&mut connection, path).await?;
     pass(Point::Opened);
@@ -84,14 +91,14 @@ async fn bring_up_to_date(connection: &mut SqliteConnection, path: &Path) -> Res
     let mut tx = connection.begin_with(IMMEDIATE).await.map_err(|e| refused(path, e))?;
     let header = read_header(&mut tx).await;
     if check(path, header)? != (Found::Ours { version: SCHEMA_VERSION }) {
-        migrate(&mut tx).await.map_err(|e| failed("bring the schema up to date in", path, e))?;
+        migrate(&mut tx).await.map_err(|e| not_migrated(path, e))?;
         pass(Point::Migrated);
     }
     sqlx::query(include_str!("may_write.sql")).execute(&mut *tx).await.map_err(|e| refused(path, e))?;
-    tx.commit().await.map_err(|e| failed("bring the schema up to date in", path, e))
+    tx.commit().await.map_err(|e| not_migrated(path, e.into()))
 }
 
-async fn migrate(connection: &mut SqliteConnection) -> Result<(), sqlx::migrate::MigrateError> {
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
     let migrations = MIGRATIONS.iter().zip(1..).map(|((name, sql), version)| {
         let sql: &'static str = sql;
         Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
@@ -112,6 +119,13 @@ fn create_file(path: &Path) -> std::io::Result<()> {
     }
 }
 
+fn not_migrated(path: &Path, error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => refused(path, error),
+        _ => failed("bring the schema up to date in", path, error),
+    }
+}
+
 fn not_created(path: &Path, error: std::io::Error) -> StoreError {
     let doing = "create the database";
     match error.kind() {
@@ -124,9 +138,13 @@ fn not_created(path: &Path, error: std::io::Error) -> StoreError {
 fn refused(path: &Path, error: sqlx::Error) -> StoreError {
     match (primary_code(&error), error.as_database_error()) {
         (Some(libsqlite3_sys::SQLITE_READONLY | libsqlite3_sys::SQLITE_CANTOPEN), Some(said)) => {
-            StoreError::ReadOnly { path: path.display().to_string(), reason: said.message().to_owned() }
+            let reason = disk::hindrance(path).unwrap_or_else(|| said.message().to_owned());
+            StoreError::ReadOnly { path: path.display().to_string(), reason }
         }
-        _ => failed("open the database", path, error),
+        _ => match stall::stall(path, Some(&error)) {
+            Some(stall) => StoreError::Stalled { doing: "open the database".to_owned(), stall, source: error.into() },
+            None => failed("open the database", path, error),
+        },
     }
 }
 

@@ -5,7 +5,7 @@ use haul::clock::SECOND_US;
 use haul::job::{Event, State, Wish};
 use haul::limit::Limit;
 use haul::store::memory::MemoryStore;
-use haul::store::{Beat, Chunk, Lease, OnConflict, RunOutcome, Store, WriteBack};
+use haul::store::{Beat, Chunk, Lease, Look, OnConflict, RunOutcome, Store, WriteBack};
 
 use super::scene::{LIMIT, Scene, limit, new_job, request};
 use super::{Inspect, Rows};
@@ -171,7 +171,8 @@ async fn play<T: Inspect>(at: &mut Scene<T>, verb: &Verb) -> (String, Vec<Lease>
         }
         Verb::Look { beat } => {
             let beat = beat.then_some(Beat { at_us: at.now_us, boot: None });
-            format!("{:?}", at.store().look(at.run, beat.as_ref()).await)
+            let look = at.store().look(at.run, beat.as_ref()).await;
+            format!("{:?}", look.map(|Look { changed, stop, .. }| (changed, stop)))
         }
         Verb::Grant { wish, jobs } => format!("{:?}", at.store().grant(wish, &jobs, at.now_us).await),
         Verb::Prune { jobs } => format!("{:?}", at.store().prune(&jobs).await),

@@ -1,4 +1,4 @@
-//! What another process asks of a run that is going.
+//! What a run sees of others when it looks up.
 
 /// What may have changed from outside while a run goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -9,4 +9,6 @@ pub struct Look {
     pub stop: bool,
     /// Another terminal asks this run to send nothing until it takes that back.
     pub pause: bool,
+    /// Size of the write-ahead log, where there is one.
+    pub log_bytes: u64,
 }

@@ -1,0 +1,152 @@
+//! 9: a disk that is full, that fails, that may not be written, or no file left to open: at some call, once or from then on.
+//!
+//! strace answers the call in the place of the system. Then the same once more with real file systems: one too small, one read-only.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use crate::full;
+use crate::resume::bench::{Bench, Ended};
+use crate::row::{Figures, Row, Size};
+use crate::server::{Script, Server};
+use crate::strace;
+use crate::trial::{Trial, sound};
+
+/// Seen failing with a sign of life that ended a stall, so that it lasted for ever: the run on the full disk did not end.
+pub(crate) const ROW: Row = Row { name: "9", what: "full, failing and read-only disks", run };
+
+const JOBS: usize = 30;
+const CONCURRENCY: u64 = 4;
+
+/// A call on a file of the database, what the system says to it, and what the program is to make of that.
+struct Fault {
+    call: &'static str,
+    file: &'static str,
+    error: &'static str,
+    once: Once,
+}
+
+/// What one such answer may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Once {
+    /// The run outlasts it.
+    Outlasted,
+    /// The run may end by it, and says so.
+    MayEnd,
+}
+
+const FAULTS: &[Fault] = &[
+    Fault { call: "pwrite64", file: "jobs.db-wal", error: "ENOSPC", once: Once::Outlasted },
+    Fault { call: "pwrite64", file: "jobs.db-wal", error: "EIO", once: Once::MayEnd },
+    Fault { call: "fdatasync", file: "jobs.db-wal", error: "EIO", once: Once::MayEnd },
+    Fault { call: "pread64", file: "jobs.db-wal", error: "EIO", once: Once::MayEnd },
+    Fault { call: "pwrite64", file: "jobs.db", error: "ENOSPC", once: Once::MayEnd },
+    Fault { call: "pwrite64", file: "jobs.db", error: "EIO", once: Once::MayEnd },
+    Fault { call: "fdatasync", file: "jobs.db", error: "EIO", once: Once::MayEnd },
+    Fault { call: "pread64", file: "jobs.db", error: "EIO", once: Once::MayEnd },
+    Fault { call: "pwrite64", file: "jobs.db-shm", error: "ENOSPC", once: Once::MayEnd },
+    Fault { call: "ftruncate", file: "jobs.db-shm", error: "ENOSPC", once: Once::MayEnd },
+    Fault { call: "openat", file: "jobs.db", error: "EMFILE", once: Once::MayEnd },
+    Fault { call: "openat", file: "jobs.db", error: "EACCES", once: Once::MayEnd },
+    Fault { call: "openat", file: "jobs.db-wal", error: "EMFILE", once: Once::MayEnd },
+    Fault { call: "openat", file: "jobs.db-shm", error: "EROFS", once: Once::MayEnd },
+    Fault { call: "openat", file: "jobs.db.lock", error: "EROFS", once: Once::MayEnd },
+    Fault { call: "write", file: "jobs.db.lock", error: "ENOSPC", once: Once::MayEnd },
+];
+
+/// What all points came to.
+#[derive(Default)]
+struct Found {
+    points: u64,
+    /// Points at which the system did answer so.
+    hit: u64,
+    lost: u64,
+    dup: u64,
+    /// Points that cost more than what was in flight.
+    over: u64,
+    blamed: i64,
+    exits: BTreeMap<String, u64>,
+}
+
+fn run(figures: &mut Figures) {
+    full::few_files(figures);
+    full::small_disk(figures);
+    full::full_disk(figures);
+    full::read_only(figures);
+    let mut found = Found::default();
+    if strace::is_there(figures) {
+        let nths: &[u64] =
+            if figures.size == Size::Ci { &[1, 9] } else { &[1, 2, 3, 4, 5, 7, 9, 13, 17, 23, 31, 47, 61, 97] };
+        for fault in FAULTS {
+            for nth in nths {
+                for and_on in ["", "+"] {
+                    found.one(fault, *nth, and_on);
+                    found.note(figures);
+                }
+            }
+        }
+        let Found { lost, dup, over, blamed, .. } = found;
+        assert_eq!((lost, dup, over, blamed), (0, 0, 0, 0), "lost, double, over, blamed");
+        assert!(found.hit * 2 > found.points, "most points are reached: {} of {}", found.hit, found.points);
+    }
+}
+
+impl Found {
+    fn one(&mut self, fault: &Fault, nth: u64, and_on: &str) {
+        let server = Server::start(Script::ok());
+        let trial = Trial::new(Bench::with_jobs(&server, JOBS), server);
+        let beside = |name: &str| trial.bench.db().with_file_name(name);
+        let program = trial.haul(&["resume", "-c", "4", "--grace", "1s", "--process", "jq:[range(500)] | length"]);
+        let inject = format!("{}:error={}:when={nth}{and_on}", fault.call, fault.error);
+        let what = format!("{inject} on {}", fault.file);
+        let traced = strace::injected(&program, fault.call, &[beside(fault.file)], &beside("log"), &inject);
+        let ended = trial.bench.spawn(traced).wait();
+        let hit = fs::read_to_string(beside("log")).expect("the log").contains("(INJECTED)");
+        judge(&what, fault, and_on.is_empty(), hit, &ended);
+        sound(&trial.bench.db());
+        trial.bench.run(&["resume", "--grace", "60s"]).exits(0);
+        sound(&trial.bench.db());
+        let checked = trial.bench.check(JOBS, &trial.server.arrivals());
+        self.points += 1;
+        self.hit += u64::from(hit);
+        self.lost += checked.lost + checked.leased;
+        self.dup += checked.dup;
+        self.over += u64::from(trial.server.total() > JOBS as u64 + CONCURRENCY);
+        self.blamed += trial.bench.number("SELECT count(*) FROM jobs WHERE error_type IS NOT NULL OR failures > 0");
+        let end = if hit {
+            ended.status.code().map_or("signal".to_owned(), |code| code.to_string())
+        } else {
+            "not hit".to_owned()
+        };
+        *self.exits.entry(end).or_default() += 1;
+    }
+
+    fn note(&self, figures: &mut Figures) {
+        for (name, value) in
+            [("points", self.points), ("hit", self.hit), ("lost", self.lost), ("dup", self.dup), ("over", self.over)]
+        {
+            figures.note(name, value);
+        }
+        figures.note("exits", format!("{:?}", self.exits));
+    }
+}
+
+/// How it may end: by itself, in good time (who waits for it sees to that), and saying what, where and why.
+fn judge(what: &str, fault: &Fault, once: bool, hit: bool, ended: &Ended) {
+    let said = &ended.stderr;
+    assert!(!said.contains("panicked") && !said.contains("bug of haul"), "{what}: {said}");
+    let Some(code) = ended.status.code() else { panic!("{what}: {:?}: {said}", ended.status) };
+    // Before a run has begun there is nothing in memory that would be worth a wait.
+    let begun = !said.contains("failed to begin the run") && !said.contains("failed to open the database");
+    if !hit || once && begun && fault.once == Once::Outlasted {
+        assert_eq!(code, 0, "{what}: {said}");
+    }
+    if code != 0 {
+        assert_eq!(code, 1, "{what}: {said}");
+        assert!(said.contains("error: ") && said.contains("jobs.db"), "{what}: it says what failed, and where: {said}");
+    }
+    if hit && !once && fault.file == "jobs.db-wal" && fault.call != "pread64" && fault.call != "openat" {
+        let word = if fault.error == "ENOSPC" { "is full" } else { "the disk failed" };
+        assert!(code == 1 && said.contains(word), "{what}: exit {code}, no `{word}`: {said}");
+    }
+}

@@ -16,6 +16,7 @@ mod progress;
 mod prune;
 mod query;
 mod rejected;
+mod reprocess;
 mod retry;
 mod run;
 mod secrets;
@@ -67,6 +68,7 @@ enum Verb {
     Show(show::ShowArgs),
     Query(query::QueryArgs),
     Retry(retry::RetryArgs),
+    Reprocess(Box<reprocess::ReprocessArgs>),
     Cancel(cancel::CancelArgs),
     Stop(stop::StopArgs),
     Prune(prune::PruneArgs),
@@ -85,6 +87,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Show(args) => show::run(args, &db).await,
         Verb::Query(args) => query::run(args, &db).await,
         Verb::Retry(args) => retry::run(args, &db).await,
+        Verb::Reprocess(args) => reprocess::run(*args, &db, cli.quiet).await,
         Verb::Cancel(args) => cancel::run(args, &db).await,
         Verb::Stop(args) => stop::run(args, &db).await,
         Verb::Prune(args) => prune::run(args, &db).await,

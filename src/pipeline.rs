@@ -1,6 +1,7 @@
 //! The only module that knows every step: claim -> pace -> fetch -> process -> commit.
 
 mod journey;
+mod limits;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -15,7 +16,6 @@ use crate::commit::{self, Claim, Committer, Outcome, Slot};
 use crate::fetch::{Fetcher, SecretHeader, SetupError};
 use crate::hope::{Hope, MaxFailures};
 use crate::job::{RetryRules, State};
-use crate::limit::Limit;
 use crate::pace::{Dispenser, Pacer, void_after};
 use crate::process::{Pool, Rule, Work};
 use crate::progress::{OnEvent, Pause, RunEvent, Tally};
@@ -23,8 +23,9 @@ use crate::reason::Reason;
 use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{Beat, NewRun, Recovered, RunOutcome, Store, StoreError, WallClock, Want};
+use crate::store::{Beat, NewRun, Recovered, RunOutcome, Store, StoreError, Want};
 use journey::Context;
+use limits::{doublings, rest_after_boot};
 
 /// The database is looked at this often for what other processes did.
 const LOOK_US: Micros = 250_000;
@@ -38,6 +39,8 @@ pub struct Run {
     pub settings: Settings,
     /// What is run on each response.
     pub work: Work,
+    /// Sends requests; otherwise it only processes the responses that are stored, and ends when there are no more.
+    pub sends: bool,
     /// Gives the values of secrets that requests name.
     pub secrets: Arc<Lookup>,
     /// Headers of every request whose values are asked for at each send.
@@ -149,6 +152,9 @@ struct Drain<S> {
     stop: Stop,
     clock: Clock,
     slots: Arc<Semaphore>,
+    /// All of the slots.
+    places: usize,
+    sends: bool,
     journeys: JoinSet<()>,
     committer: Committer<S>,
     outcomes: mpsc::Receiver<Outcome>,
@@ -176,21 +182,25 @@ impl<S: Store> Drain<S> {
         let (clock, stop) = (run.clock, run.stop);
         let now_us = clock.now_us();
         let settings = Arc::new(run.settings);
-        let concurrency = settings.concurrency;
+        // What is only processed costs no request after a crash; the more at once, the fewer commits.
+        let places = if run.sends { settings.concurrency } else { settings.concurrency.max(claim::MOST) };
+        let most_requests = if run.sends { run.max_requests.unwrap_or(u64::MAX) } else { 0 };
+        // Where it costs nothing to go on, there is always hope, unless somebody says how much.
+        let max_failures = run.max_failures.or((!run.sends).then_some(MaxFailures::Jobs(u64::MAX)));
         let (limits, pauses): (Vec<_>, Vec<_>) = recovered.limits.into_iter().unzip();
         let after_boot_us = rest_after_boot(recovered.wall_clock, &limits, now_us);
         let paused_until_us = pauses.into_iter().max().unwrap_or(0).max(after_boot_us);
         let pacer = Pacer::new(&limits, &recovered.spends, paused_until_us, now_us);
         let pacer = pacer.wary(doublings(&settings.limits, &limits));
-        let dispenser = Arc::new(Dispenser::new(pacer, run.max_requests.unwrap_or(u64::MAX), clock));
+        let dispenser = Arc::new(Dispenser::new(pacer, most_requests, clock));
         let serving = dispenser.clone();
         let server = tokio::spawn(async move { serving.serve().await });
-        let (report, outcomes) = mpsc::channel(2 * concurrency.max(1));
+        let (report, outcomes) = mpsc::channel(2 * places.max(1));
         let on_event = Arc::new(run.on_event);
         if recovered.wall_clock.step_us() != 0 {
             on_event(&RunEvent::WallClock(recovered.wall_clock));
         }
-        if after_boot_us > now_us {
+        if after_boot_us > now_us && run.sends {
             on_event(&RunEvent::Paused { until_us: after_boot_us, why: Pause::Rebooted });
         }
         let rules = RetryRules {
@@ -204,7 +214,7 @@ impl<S: Store> Drain<S> {
             rules,
             on_event: on_event.clone(),
             tally: Tally::default(),
-            hope: Hope::new(run.max_failures),
+            hope: Hope::new(max_failures),
         };
         let context = Context {
             store,
@@ -229,7 +239,9 @@ impl<S: Store> Drain<S> {
             context: Arc::new(context),
             stop,
             clock,
-            slots: Arc::new(Semaphore::new(concurrency)),
+            slots: Arc::new(Semaphore::new(places)),
+            places,
+            sends: run.sends,
             journeys: JoinSet::new(),
             committer,
             outcomes,
@@ -248,7 +260,15 @@ impl<S: Store> Drain<S> {
     }
 
     fn in_flight(&self) -> usize {
-        self.context.settings.concurrency - self.slots.available_permits()
+        self.places - self.slots.available_permits()
+    }
+
+    /// When the next job falls due that nobody holds, of those that this run is for.
+    async fn next_due(&self) -> Result<Option<Micros>, StoreError> {
+        match self.sends {
+            true => self.context.store.next_due().await,
+            false => self.context.store.next_to_process().await,
+        }
     }
 
     /// Jobs that may still begin.
@@ -289,7 +309,7 @@ impl<S: Store> Drain<S> {
                     self.idle_until_us = 0; // a retry may have been scheduled
                 }
                 // A permit may be a day away when the last job is done.
-                Plan::Wait(_) if self.in_flight() == 0 && self.context.store.next_due().await?.is_none() => {
+                Plan::Wait(_) if self.in_flight() == 0 && self.next_due().await?.is_none() => {
                     return Ok(RunOutcome::Drained);
                 }
                 Plan::Wait(until_us) => self.wait(until_us.min(self.look_us).min(self.ends_us)).await,
@@ -361,11 +381,11 @@ impl<S: Store> Drain<S> {
     async fn turn(&mut self, claim: Option<Claim>) -> Result<bool, RunError> {
         let leases = self.committer.turn(&mut self.received, claim.as_ref(), self.clock.now_us()).await?;
         let Some(Claim { want, .. }) = claim else { return Ok(false) };
-        self.fetched = leases.iter().any(|lease| lease.standing.state == State::Fetched);
+        self.fetched = !self.sends || leases.iter().any(|lease| lease.standing.state == State::Fetched);
         let asking = leases.iter().filter(|lease| lease.standing.state == State::Pending).count();
         self.idle_until_us = 0;
-        if asking < want.requests && leases.len() < want.slots {
-            match self.context.store.next_due().await? {
+        if (asking < want.requests || !self.sends) && leases.len() < want.slots {
+            match self.next_due().await? {
                 None if self.in_flight() == 0 && leases.is_empty() => return Ok(true),
                 next => self.idle_until_us = next.unwrap_or(Micros::MAX),
             }
@@ -415,10 +435,10 @@ impl<S: Store> Drain<S> {
         }
         let landed = self.commit_what_lands(until_us, ended.is_ok()).await;
         self.server.abort();
-        let (mut outcome, mut stopped_because) = (ended?, self.stopped_because);
+        let (mut outcome, mut stopped_because) = (ended?, self.stopped_because.take());
         landed?;
         let abandoned = context.abandoned.load(Ordering::Relaxed);
-        if stopped_because.is_some() && abandoned == 0 && context.store.next_due().await?.is_none() {
+        if stopped_because.is_some() && abandoned == 0 && self.next_due().await?.is_none() {
             // What flew was all there was left.
             (outcome, stopped_because) = (RunOutcome::Drained, None);
         }
@@ -454,25 +474,6 @@ impl<S: Store> Drain<S> {
         }
         failed.map_or(Ok(()), Err)
     }
-}
-
-/// After a boot nobody knows what the wall clock did before: what was sent just before that may still count. A window is
-/// waited for, at most a minute, of which the machine has been up for some.
-fn rest_after_boot(wall_clock: WallClock, limits: &[Limit], now_us: Micros) -> Micros {
-    const MOST_US: Micros = 60 * SECOND_US;
-    let WallClock::Rebooted(up_us) = wall_clock else { return 0 };
-    let window_us = limits.iter().map(|limit| limit.window_us.min(MOST_US)).max().unwrap_or(0);
-    now_us + (window_us - up_us).max(0)
-}
-
-/// How often J was doubled since it was given, as far as the limit that is paced is concerned.
-fn doublings(given: &[Limit], kept: &[Limit]) -> u32 {
-    let shortest = kept.iter().min_by_key(|limit| (limit.window_us, limit.permits));
-    let doublings = |kept: &Limit| {
-        let given_us = given.iter().find(|given| given.name == kept.name)?.jitter_us.max(1);
-        (kept.jitter_us / given_us).checked_ilog2()
-    };
-    shortest.and_then(doublings).unwrap_or(0)
 }
 
 /// What a run came to.

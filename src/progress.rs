@@ -68,8 +68,10 @@ pub type OnEvent = Box<dyn Fn(&RunEvent<'_>) + Send + Sync>;
 pub struct Tally {
     /// Jobs that succeeded.
     pub succeeded: u64,
-    /// Jobs given up.
+    /// Jobs given up, and those whose processing failed again while their old result stays.
     pub failed: u64,
+    /// Of the failed ones, those whose old result stays.
+    pub spared: u64,
     /// Failed attempts whose jobs are tried again.
     pub retried: u64,
     /// Requests that the server refused as too many (429).
@@ -96,6 +98,10 @@ impl Tally {
     /// Counts one durable outcome that ended its claim.
     pub fn add(&mut self, event: &Event, next: &Next, measured: &Measured) {
         match next.standing.state {
+            State::Succeeded if next.spared.is_some() => {
+                self.failed += 1;
+                self.spared += 1;
+            }
             State::Succeeded => self.succeeded += 1,
             State::Failed => self.failed += 1,
             State::Pending | State::Fetched | State::Cancelled => match event {

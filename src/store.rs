@@ -231,6 +231,8 @@ pub struct Granted {
     pub fetched: u64,
     /// Now cancelled.
     pub cancelled: u64,
+    /// No longer to be processed again: their result stays.
+    pub kept: u64,
     /// Left alone: a run holds them.
     pub held: u64,
     /// Left alone: the wish is not for jobs that stand where they do.
@@ -241,7 +243,7 @@ impl Granted {
     /// Jobs that were moved.
     #[must_use]
     pub fn moved(&self) -> u64 {
-        self.pending + self.fetched + self.cancelled
+        self.pending + self.fetched + self.cancelled + self.kept
     }
 
     /// One more job that went there.
@@ -250,7 +252,8 @@ impl Granted {
             State::Pending => self.pending += 1,
             State::Fetched => self.fetched += 1,
             State::Cancelled => self.cancelled += 1,
-            State::Succeeded | State::Failed => {} // no wish leads there
+            State::Succeeded => self.kept += 1,
+            State::Failed => {} // no wish leads there
         }
     }
 }
@@ -260,6 +263,7 @@ impl std::ops::AddAssign for Granted {
         self.pending += more.pending;
         self.fetched += more.fetched;
         self.cancelled += more.cancelled;
+        self.kept += more.kept;
         self.held += more.held;
         self.unfit += more.unfit;
     }
@@ -445,6 +449,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// When the next job that nobody holds falls due; `None` = no job that nobody holds has work left.
     fn next_due(&self) -> impl Future<Output = Done<Option<Micros>>> + Send;
+
+    /// The same of jobs whose response is stored: they need no request.
+    fn next_to_process(&self) -> impl Future<Output = Done<Option<Micros>>> + Send;
 
     /// Pauses the limit until then, and widens its jitter. After a crash the pause goes on.
     fn pause_limit(&self, limit: &Limit, until_us: Micros) -> impl Future<Output = Done<()>> + Send;

@@ -199,7 +199,7 @@ impl WorkFlags {
 }
 
 /// `none` takes back what the last run was told.
-fn unless_none(given: String) -> Option<String> {
+pub(super) fn unless_none(given: String) -> Option<String> {
     Some(given).filter(|given| given != "none")
 }
 

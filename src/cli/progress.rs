@@ -53,6 +53,8 @@ struct Shown {
     paused_until_us: Micros,
     paused_by: &'static str,
     over: bool,
+    /// Only jobs whose response is stored are to be done.
+    stored: bool,
 }
 
 impl Progress {
@@ -90,6 +92,12 @@ impl Progress {
         Self { state, ticker, clock, quiet, json: style == Style::Json }
     }
 
+    /// Of a run that sends nothing.
+    pub(crate) fn of_stored(self) -> Self {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stored = true;
+        self
+    }
+
     /// Takes note of what a run tells.
     pub(crate) fn event(&self, event: &RunEvent<'_>) {
         let mut shown = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,6 +106,9 @@ impl Progress {
                 shown.total = counts.values().sum::<u64>() - count(counts, Some(State::Cancelled), None);
                 shown.done_before =
                     count(counts, Some(State::Succeeded), None) + count(counts, Some(State::Failed), None);
+                if shown.stored {
+                    (shown.total, shown.done_before) = (count(counts, Some(State::Fetched), None), 0);
+                }
                 shown.from = (self.clock.now_us(), 0);
                 shown.rated_us = shown.from.0;
                 drop(shown);

@@ -24,6 +24,8 @@ pub(crate) enum Form {
     Text,
     /// For people, who are told elsewhere what to type next.
     WithoutNext,
+    /// For people, of a run that sent nothing.
+    Stored,
     /// An object.
     Json,
 }
@@ -33,8 +35,10 @@ pub(crate) fn show(summary: &Summary, counts: &Counts, settings: &Settings, db: 
     let mut out = anstream::stdout();
     let written = match form {
         Form::Json => writeln!(out, "{}", object(summary, counts)),
-        Form::WithoutNext => text(&mut out, summary, counts, settings, db),
-        Form::Text => text(&mut out, summary, counts, settings, db)
+        Form::WithoutNext => text(&mut out, summary, counts, settings, db, form),
+        Form::Stored => text(&mut out, summary, counts, settings, db, form)
+            .and_then(|()| writeln!(out, "next: {}", next::command(&next_of_stored(summary), db))),
+        Form::Text => text(&mut out, summary, counts, settings, db, form)
             .and_then(|()| writeln!(out, "next: {}", next(summary.stopped_because.as_ref(), counts, db))),
     };
     quiet_if_closed(written.and_then(|()| out.flush()))
@@ -50,6 +54,19 @@ fn next(reason: Option<&Reason>, counts: &Counts, db: &Path) -> String {
         }
         Some(Reason::NoneSucceeded { .. } | Reason::Failures { .. }) => next::command(next::FAILURES, db),
         _ => next::command(next_verb(counts), db),
+    }
+}
+
+/// What to type after a run that sent nothing.
+fn next_of_stored(summary: &Summary) -> String {
+    match summary.outcome {
+        RunOutcome::Drained if summary.tally.failed > 0 => format!(
+            "query 'SELECT error_type, count(*) AS jobs, max(error_message) AS example FROM attempts WHERE run_id = {} AND \
+             error_type IS NOT NULL GROUP BY 1'",
+            summary.run
+        ),
+        RunOutcome::Drained => next::RESULTS.to_owned(),
+        _ => "reprocess --rest".to_owned(),
     }
 }
 
@@ -90,12 +107,19 @@ fn seconds(us: Micros) -> String {
     format!("{:.1} s", us as f64 / SECOND_US as f64)
 }
 
-fn text(out: &mut impl Write, summary: &Summary, counts: &Counts, settings: &Settings, db: &Path) -> io::Result<()> {
+fn text(
+    out: &mut impl Write,
+    summary: &Summary,
+    counts: &Counts,
+    settings: &Settings,
+    db: &Path,
+    form: Form,
+) -> io::Result<()> {
     let tally = &summary.tally;
     let of = |state| count(counts, Some(state), None);
     let left = of(State::Pending) + of(State::Fetched);
     let how = match summary.outcome {
-        RunOutcome::Drained if left == 0 => "drained",
+        RunOutcome::Drained if left == 0 || form == Form::Stored => "drained",
         RunOutcome::Drained | RunOutcome::Stopped => "stopped on purpose",
         RunOutcome::Interrupted => "interrupted",
         RunOutcome::Hopeless => "stopped: it could not succeed",
@@ -109,6 +133,9 @@ fn text(out: &mut impl Write, summary: &Summary, counts: &Counts, settings: &Set
         }
     }
     writeln!(out, "  this run  {} succeeded, {} failed", tally.succeeded, tally.failed)?;
+    if tally.spared > 0 {
+        writeln!(out, "  kept      {} old results, where processing failed this time", tally.spared)?;
+    }
     writeln!(out, "  table     {} succeeded, {} failed, {left} left", of(State::Succeeded), of(State::Failed))?;
     let limits: Vec<_> = settings.limits.iter().map(|limit| limit.name.as_str()).collect();
     let limit = if limits.is_empty() { String::new() } else { format!(" (limit {})", limits.join(" + ")) };
@@ -121,7 +148,7 @@ fn text(out: &mut impl Write, summary: &Summary, counts: &Counts, settings: &Set
             writeln!(out, "  {name:<9} p50 {p50:.1} ms  p99 {p99:.1} ms  max {max:.1} ms")?;
         }
     }
-    if let Some(sla) = settings.sla {
+    if let Some(sla) = settings.sla.filter(|_| form != Form::Stored) {
         let all = tally.within_sla + tally.late;
         let percent = if all == 0 { 100.0 } else { 100.0 * tally.within_sla as f64 / all as f64 };
         let sla = humantime::format_duration(sla);
@@ -155,7 +182,7 @@ fn object(summary: &Summary, counts: &Counts) -> serde_json::Value {
         "stopped_because": summary.stopped_because.as_ref().map(Reason::to_string),
         "elapsed_s": summary.elapsed_us as f64 / SECOND_US as f64,
         "succeeded": tally.succeeded, "failed": tally.failed, "requests": tally.requests, "refused": tally.refused,
-        "retried": tally.retried, "rate_per_s": rate(tally), "within_sla": tally.within_sla, "late": tally.late,
+        "retried": tally.retried, "kept": tally.spared, "rate_per_s": rate(tally), "within_sla": tally.within_sla, "late": tally.late,
         "interrupted": summary.interrupted, "abandoned": summary.abandoned,
         "jobs": {"succeeded": of(State::Succeeded), "failed": of(State::Failed), "pending": of(State::Pending),
                  "fetched": of(State::Fetched), "cancelled": of(State::Cancelled)},

@@ -319,6 +319,7 @@ impl Runner {
         let run = Run {
             settings,
             work,
+            sends: true,
             secrets: self.secrets,
             secret_headers: self.secret_headers,
             limit: self.begins,

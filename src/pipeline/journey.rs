@@ -292,6 +292,12 @@ impl<S: Store> Context<S> {
     /// Makes the result and reports it.
     async fn process(&self, mut job: Traveller, response: Arc<Response>) {
         let ready_us = self.clock.now_us();
+        // Judged when it came, perhaps by another rule.
+        let again = job.lease.standing.was.is_some();
+        if let Some(failure) = again.then(|| self.fetcher.judge_again(&job.lease.request, &response)).flatten() {
+            job.measured.started_at_us = Some(ready_us);
+            return self.end(job, Event::ProcessFailed(failure), None, None).await;
+        }
         let Some((output, begun_us, ended_us)) = self.processed(&mut job, response).await else {
             if job.standing.crashes > job.lease.standing.crashes {
                 // It did not kill the process: nobody waits for it any more. The accusation is taken back.

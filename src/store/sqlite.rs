@@ -12,6 +12,7 @@ mod params;
 mod probe;
 mod rerender;
 mod results;
+pub mod samples;
 mod sandbox;
 mod templates;
 mod unpack;
@@ -240,6 +241,12 @@ impl Store for SqliteStore {
         read.await.map_err(failed::<sqlx::Error>("look for the next job"))
     }
 
+    async fn next_to_process(&self) -> Done<Option<Micros>> {
+        let connection = &mut self.writer().await.connection;
+        let read = async { Ok(scalar!(connection, "next_to_process.sql")) };
+        read.await.map_err(failed::<sqlx::Error>("look for the next job to process"))
+    }
+
     async fn pause_limit(&self, limit: &Limit, until_us: Micros) -> Done<()> {
         write_tx!(self, "pause the limit", |tx| {
             execute!(tx, "pause_limit.sql", &limit.name, until_us, limit.jitter_us);
@@ -393,13 +400,14 @@ async fn move_permits(tx: &mut SqliteConnection, moved: &[(Micros, Micros)]) -> 
     Ok(())
 }
 
-/// Four columns from `at` on: state, failures, generation, crashes.
+/// Five columns from `at` on: state, failures, generation, crashes, was.
 fn standing(row: &SqliteRow, at: usize) -> Inner<Standing> {
     Ok(Standing {
         state: state(row.try_get(at)?)?,
         failures: row.try_get(at + 1)?,
         generation: row.try_get(at + 2)?,
         crashes: row.try_get(at + 3)?,
+        was: row.try_get::<Option<&str>, _>(at + 4)?.map(state).transpose()?,
     })
 }
 

@@ -14,16 +14,17 @@ use crate::settings::Durability;
 use crate::store::StoreError;
 
 /// The schema, in the order of its versions.
-const MIGRATIONS: [(&str, &str); 5] = [
-    ("tables", include_str!("../../../migrations/sqlite/0001_tables.sql")),
-    ("views", include_str!("../../../migrations/sqlite/0002_views.sql")),
-    ("templates", include_str!("../../../migrations/sqlite/0003_templates.sql")),
-    ("results in order", include_str!("../../../migrations/sqlite/0004_results_order.sql")),
-    ("boot time", include_str!("../../../migrations/sqlite/0005_boot_time.sql")),
+const MIGRATIONS: [(i64, &str, &str); 6] = [
+    (1, "tables", include_str!("../../../migrations/sqlite/0001_tables.sql")),
+    (2, "views", include_str!("../../../migrations/sqlite/0002_views.sql")),
+    (3, "templates", include_str!("../../../migrations/sqlite/0003_templates.sql")),
+    (4, "results in order", include_str!("../../../migrations/sqlite/0004_results_order.sql")),
+    (5, "boot time", include_str!("../../../migrations/sqlite/0005_boot_time.sql")),
+    (7, "reprocess", include_str!("../../../migrations/sqlite/0007_reprocess.sql")),
 ];
 
 /// The newest schema version known here.
-pub const SCHEMA_VERSION: i64 = MIGRATIONS.len() as i64;
+pub const SCHEMA_VERSION: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// A write waits so long for another process to let go of the database.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,9 +87,9 @@ async fn bring_up_to_date(connection: &mut SqliteConnection, path: &Path) -> Res
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), sqlx::migrate::MigrateError> {
-    let migrations = MIGRATIONS.iter().zip(1..).map(|((name, sql), version)| {
+    let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
         let sql: &'static str = sql;
-        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
+        Migration::new(*version, Cow::Borrowed(name), MigrationType::Simple, sql.into_sql_str(), false)
     });
     Migrator::with_migrations(migrations.collect()).run_direct(None, connection, false).await
 }

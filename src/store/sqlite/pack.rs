@@ -106,6 +106,7 @@ pub(super) fn jobs(batch: &[&WriteBack], run: i64, now_us: i64) -> String {
                 message,
                 standing.state.is_final().then_some(now_us),
                 next.keep_lease.then_some(run),
+                standing.was.map(State::as_str),
             )
         })
         .collect();
@@ -119,7 +120,7 @@ pub(super) fn attempts(batch: &[&WriteBack]) -> String {
         .map(|write| {
             let Measured { started_at_us, rate_wait_us, ttfb_us, fetch_us, queue_us, process_us, .. } = write.measured;
             let Measured { latency_us, within_sla, status_code, bytes, .. } = write.measured;
-            let (error_type, message) = write.next.error.as_ref().map(|(t, m)| (t.as_str(), m.as_str())).unzip();
+            let (error_type, message) = write.next.fault().map(|(t, m)| (t.as_str(), m.as_str())).unzip();
             (
                 write.job,
                 write.attempt,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, oneshot};
 
 use crate::attempt::Measured;
@@ -13,6 +14,7 @@ use crate::minutes::Minutes;
 use crate::progress::{OnEvent, RunEvent, Tally};
 use crate::reason::Reason;
 use crate::response::Response;
+use crate::settings::KeepResponses;
 use crate::store::{Committed, Further, Lease, Output, Store, StoreError, Want, WriteBack};
 
 /// Most outcomes of one commit.
@@ -70,6 +72,8 @@ pub struct Report {
     pub measured: Measured,
     /// A response to store.
     pub response: Option<Arc<Response>>,
+    /// Its body, packed.
+    pub packed: Option<Bytes>,
     /// A result to store.
     pub output: Option<Output>,
     /// Its permit counts from a later time than it was written down with.
@@ -84,6 +88,8 @@ pub struct Committer<S> {
     pub run: i64,
     /// What decides between another try and giving up.
     pub rules: RetryRules,
+    /// Of which finished jobs the response stays.
+    pub keep: KeepResponses,
     /// Whom to tell.
     pub on_event: Arc<OnEvent>,
     /// What was done so far.
@@ -204,7 +210,10 @@ impl<S: Store> Committer<S> {
                     batch.minutes.add(&write.measured, failed, now_us);
                     let at = match fetched.remove(&job) {
                         Some(at) => {
-                            write.response = write.response.or_else(|| batch.writes[at].response.take());
+                            if write.response.is_none() && !write.drops_response {
+                                write.response = batch.writes[at].response.take();
+                                write.packed = batch.writes[at].packed.take();
+                            }
                             write.late_permit = write.late_permit.or(batch.writes[at].late_permit);
                             batch.writes[at] = write;
                             at
@@ -232,8 +241,11 @@ impl<S: Store> Committer<S> {
     }
 
     fn write_back(&self, report: Report, now_us: Micros) -> (WriteBack, Event) {
-        let Report { job, attempt, standing, event, measured, response, output, late_permit } = report;
+        let Report { job, attempt, standing, event, measured, response, packed, output, late_permit } = report;
         let next = job::next(standing, &event, &self.rules, job, attempt, now_us);
-        (WriteBack { job, attempt, next, measured, response, output, late_permit }, event)
+        let drops_response = job::drops_response(self.keep, &next);
+        // What is not to stay need not be written first.
+        let (response, packed) = if drops_response { (None, None) } else { (response, packed) };
+        (WriteBack { job, attempt, next, measured, response, packed, drops_response, output, late_permit }, event)
     }
 }

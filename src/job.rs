@@ -5,7 +5,7 @@ mod asked;
 use crate::attempt::{ErrorType, Failure, Verdict};
 use crate::backoff::{Backoff, chance};
 use crate::clock::Micros;
-use crate::settings::OnUncertain;
+use crate::settings::{KeepResponses, OnUncertain};
 
 pub use asked::Job;
 
@@ -190,6 +190,18 @@ fn kept(was: Option<State>, next: Next) -> Next {
         (_, State::Succeeded) => to(State::Succeeded, None, next.error.clone()),
         _ => to(State::Failed, next.error.clone(), None),
     }
+}
+
+/// Whether the stored response of a job goes with this write-back. One whose processing failed while its old result stays
+/// is kept, for the next processor.
+#[must_use]
+pub fn drops_response(keep: KeepResponses, next: &Next) -> bool {
+    let wanted = match keep {
+        KeepResponses::All => true,
+        KeepResponses::Failed => next.standing.state == State::Failed,
+        KeepResponses::None => false,
+    };
+    next.standing.state.is_final() && next.spared.is_none() && !wanted
 }
 
 /// A failure in a stage: back to `again` later, or given up.
@@ -444,5 +456,22 @@ mod tests {
         };
         assert_eq!(cancelled(State::Succeeded), Some(Standing { state: State::Succeeded, ..FROM }));
         assert_eq!(cancelled(State::Failed), Some(Standing { state: State::Cancelled, ..FROM }));
+    }
+
+    #[test]
+    fn a_response_stays_until_its_job_is_finished_and_then_as_it_was_told() {
+        let drops = |keep, state| {
+            let standing = Standing { state, ..FROM };
+            drops_response(keep, &Next { standing, ..Next::default() })
+        };
+        let final_ones = [State::Succeeded, State::Failed];
+        assert_eq!(final_ones.map(|state| drops(KeepResponses::All, state)), [false, false]);
+        assert_eq!(final_ones.map(|state| drops(KeepResponses::Failed, state)), [true, false]);
+        assert_eq!(final_ones.map(|state| drops(KeepResponses::None, state)), [true, true]);
+        assert!(!drops(KeepResponses::None, State::Fetched) && !drops(KeepResponses::None, State::Pending));
+        let spared = Some((ErrorType::PROCESS_ERROR, "no".to_owned()));
+        let standing = Standing { state: State::Succeeded, ..FROM };
+        let again = Next { standing, spared, ..Next::default() };
+        assert!(!drops_response(KeepResponses::None, &again), "the next processor wants it too");
     }
 }

@@ -212,6 +212,7 @@ impl<S: Store> Drain<S> {
             store: store.clone(),
             run: recovered.run,
             rules,
+            keep: settings.keep_responses,
             on_event: on_event.clone(),
             tally: Tally::default(),
             hope: Hope::new(max_failures),

@@ -8,6 +8,8 @@ use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::attempt::{ErrorType, Measured};
 use crate::clock::{BootTime, Micros};
 use crate::job::{Job, Next, Standing, State, Wish};
@@ -20,6 +22,7 @@ use crate::settings::OnUncertain;
 pub use changes::{Change, Judge, OnConflict, Part, Parts, Rerender, Rerendered, Stored};
 
 pub mod memory;
+pub mod packing;
 mod wall_clock;
 
 pub use wall_clock::{Beat, WallClock};
@@ -146,6 +149,10 @@ pub struct WriteBack {
     pub measured: Measured,
     /// A response to store.
     pub response: Option<Arc<Response>>,
+    /// Its body as zstd packs it, to be stored in its place.
+    pub packed: Option<Bytes>,
+    /// The stored response of the job goes.
+    pub drops_response: bool,
     /// A result to store.
     pub output: Option<Output>,
     /// Its permit was written down as void after the first time, and counts from the second, later one: its connection was

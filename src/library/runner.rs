@@ -18,7 +18,7 @@ use crate::pipeline::{self, Run};
 use crate::process::{OF_A_PROGRAM, Processor, Rule, Work};
 use crate::progress::{OnEvent, RunEvent};
 use crate::secret::{Lookup, SecretName};
-use crate::settings::{Durability, OnUncertain, Settings};
+use crate::settings::{Durability, KeepResponses, OnUncertain, Settings};
 use crate::status::StatusSet;
 use crate::stop::{Phase, Stop};
 use crate::store::Store;
@@ -213,6 +213,16 @@ impl Runner {
     /// What a commit survives.
     pub fn durability(self, durability: Durability) -> Self {
         self.set(move |settings| settings.durability = durability)
+    }
+
+    /// Of which finished jobs the response stays stored; what does not cannot be processed again.
+    pub fn keep_responses(self, keep: KeepResponses) -> Self {
+        self.set(move |settings| settings.keep_responses = keep)
+    }
+
+    /// Whether stored bodies are packed where that makes them smaller.
+    pub fn compress(self, compress: bool) -> Self {
+        self.set(move |settings| settings.compress = compress)
     }
 
     /// A header of every request, in place of one of the same name. Its value is asked for at each send, on a thread that

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::{RwLock, mpsc, oneshot};
 
@@ -19,7 +20,7 @@ use crate::process::{Pool, Rule, Work};
 use crate::progress::{OnEvent, Pause, RunEvent};
 use crate::reason::Reason;
 use crate::response::Response;
-use crate::settings::Settings;
+use crate::settings::{KeepResponses, Settings};
 use crate::stop::{Phase, Stop};
 use crate::store::{self, Lease, Output, Store};
 
@@ -215,6 +216,7 @@ impl<S: Store> Context<S> {
             standing: job.standing,
             event: Event::Fetched,
             measured: job.measured.clone(),
+            packed: self.packed(&response).await?,
             response: Some(response),
             output: None,
             late_permit: job.late_permit.take(),
@@ -327,6 +329,20 @@ impl<S: Store> Context<S> {
         self.end(job, event, None, output).await;
     }
 
+    /// The body, packed on a CPU thread, where that is wanted and helps. `None`: the run left first.
+    async fn packed(&self, response: &Arc<Response>) -> Option<Option<Bytes>> {
+        if !self.settings.compress || self.settings.keep_responses == KeepResponses::None {
+            return Some(None);
+        }
+        let (told, done) = oneshot::channel();
+        let response = response.clone();
+        self.pool.spawn(move || {
+            // Nobody listens any more where the run has left.
+            let _ = told.send(store::packing::pack(&response.body).map(Bytes::from));
+        });
+        self.unless_left(done).await?.ok()
+    }
+
     /// Runs the processor on a CPU thread, beside others, or alone where the job is a suspect. `None`: the run left first.
     async fn processed(&self, job: &mut Traveller, response: Arc<Response>) -> Option<Processed> {
         if self.work.is_none() {
@@ -369,8 +385,12 @@ impl<S: Store> Context<S> {
     async fn end(&self, job: Traveller, event: Event, response: Option<Arc<Response>>, output: Option<Output>) {
         let Traveller { lease, standing, measured, late_permit, unsaved, slot } = job;
         let response = response.or(unsaved);
+        let packed = match &response {
+            Some(response) => self.packed(response).await.unwrap_or_default(),
+            None => None,
+        };
         let (job, attempt) = (lease.job, lease.attempt);
-        let report = Report { job, attempt, standing, event, measured, response, output, late_permit };
+        let report = Report { job, attempt, standing, event, measured, response, packed, output, late_permit };
         self.report(Outcome::Ended(report, slot)).await;
     }
 

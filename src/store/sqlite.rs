@@ -382,6 +382,10 @@ async fn write_back(
         let packed = pack::responses(batch);
         execute!(tx, "write_responses.sql", packed.rows, packed.blob);
     }
+    let dropped: Vec<_> = batch.iter().filter(|write| write.drops_response).map(|write| write.job).collect();
+    if !dropped.is_empty() {
+        execute!(tx, "prune.sql", pack::array(&dropped));
+    }
     if batch.iter().any(|write| write.output.is_some()) {
         let packed = pack::results(batch);
         let finished_at_us: Micros = scalar!(tx, "result_time.sql", now_us);

@@ -8,6 +8,7 @@ mod formats;
 mod held;
 mod help;
 mod import;
+mod keep;
 mod network;
 mod numbers;
 mod prune;

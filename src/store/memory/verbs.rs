@@ -190,6 +190,9 @@ impl Tables {
             if let Some(response) = &back.response {
                 self.responses.insert(back.job, (back.attempt, Arc::clone(response)));
             }
+            if back.drops_response {
+                self.responses.remove(&back.job);
+            }
             if let Some(output) = &back.output {
                 self.results.insert(back.job, (back.attempt, output.clone()));
             }

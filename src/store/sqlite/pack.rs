@@ -6,7 +6,7 @@ use crate::attempt::Measured;
 use crate::job::State;
 use crate::minutes::Minutes;
 use crate::request::Request;
-use crate::store::{NewJob, OnConflict, WriteBack};
+use crate::store::{NewJob, OnConflict, WriteBack, packing};
 
 /// Rows, and the bytes they point into.
 #[derive(Debug, Default)]
@@ -149,8 +149,9 @@ pub(super) fn responses(batch: &[&WriteBack]) -> Packed {
         .iter()
         .filter_map(|write| {
             let response = write.response.as_deref()?;
-            let (offset, length) = put(&mut blob, &response.body);
-            let (headers, text) = (array(&response.headers), u8::from(is_text(&response.body)));
+            let (offset, length) = put(&mut blob, write.packed.as_ref().unwrap_or(&response.body));
+            let encoding = write.packed.as_ref().map(|_| packing::ZSTD);
+            let (headers, text) = (array(&response.headers), u8::from(encoding.is_none() && is_text(&response.body)));
             Some((
                 write.job,
                 write.attempt,
@@ -160,6 +161,7 @@ pub(super) fn responses(batch: &[&WriteBack]) -> Packed {
                 length,
                 text,
                 response.fetched_at_us,
+                encoding,
             ))
         })
         .collect();

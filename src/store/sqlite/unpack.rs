@@ -14,7 +14,7 @@ use crate::clock::Micros;
 use crate::job::{Job, Standing, State};
 use crate::request::Request;
 use crate::response::Response;
-use crate::store::Lease;
+use crate::store::{Lease, packing};
 
 /// The jobs that `claim.sql` found.
 pub(super) struct Claimed {
@@ -103,7 +103,7 @@ fn response(row: &SqliteRow) -> Inner<Response> {
     Ok(Response {
         status_code: row.try_get(1)?,
         headers: serde_json::from_str(row.try_get(2)?)?,
-        body: Bytes::from(row.try_get::<Vec<u8>, _>(3)?),
+        body: Bytes::from(packing::unpack(row.try_get(3)?, row.try_get(5)?)?),
         fetched_at_us: row.try_get(4)?,
     })
 }

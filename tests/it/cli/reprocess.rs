@@ -65,6 +65,9 @@ fn stored_responses_are_processed_again_and_nothing_is_sent() {
         );
     let after = "ok1,succeeded,2, ok2,succeeded,2, ok3,succeeded,2, text1,succeeded,7, text2,succeeded,7, gone1,failed,,404 new,pending,,";
     assert_eq!(jobs(&folder), after);
+    // Should it die before its run begins, the next one knows the processor.
+    let intended = "SELECT value ->> 'settings' ->> 'process' FROM meta WHERE name = 'intended'";
+    folder.haul(&["query", "--csv", intended]).exits(0).out_has("else length end");
     // The processor is remembered, and the statuses are judged anew.
     folder.haul(&["-q", "reprocess", "--where", "error_type = '404'", "--success", "2xx,404"]).exits(0);
     assert_eq!(jobs(&folder), after.replace("gone1,failed,,404", "gone1,succeeded,5,"));

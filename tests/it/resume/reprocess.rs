@@ -30,7 +30,7 @@ fn killed(server: &Server) -> Bench {
     bench
 }
 
-// Seen failing without `intend` in `ReprocessArgs::go`, with the kill before the run began: the old processor went on.
+// Seen failing with `kept` left out of `job::next`: `was` stayed behind.
 #[test]
 fn a_killed_reprocess_goes_on_with_the_rest_and_sends_nothing() {
     let server = Server::start(Script::ok());

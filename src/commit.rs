@@ -7,7 +7,8 @@ use bytes::Bytes;
 use tokio::sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, oneshot};
 
 use crate::attempt::Measured;
-use crate::clock::Micros;
+use crate::capacity::Capacity;
+use crate::clock::{Clock, Micros};
 use crate::hope::Hope;
 use crate::job::{self, Event, RetryRules, Standing};
 use crate::minutes::Minutes;
@@ -78,6 +79,8 @@ pub struct Report {
     pub output: Option<Output>,
     /// Its permit counts from a later time than it was written down with.
     pub late_permit: Option<(Micros, Micros)>,
+    /// When it happened.
+    pub at_us: Micros,
 }
 
 /// Writes outcomes for one run, and counts them.
@@ -96,6 +99,10 @@ pub struct Committer<S> {
     pub tally: Tally,
     /// Whether there is any point in going on.
     pub hope: Hope,
+    /// Whether the CPU can keep up.
+    pub capacity: Capacity,
+    /// Tells how long it takes to write outcomes down.
+    pub clock: Clock,
 }
 
 /// What to claim in the same transaction.
@@ -112,6 +119,7 @@ pub struct Claim {
 struct Batch {
     writes: Vec<WriteBack>,
     ended: Vec<(usize, Event)>,
+    ended_us: Vec<Micros>,
     minutes: Minutes,
     unsent: Vec<(i64, u32)>,
     permits: Vec<Micros>,
@@ -179,7 +187,10 @@ impl<S: Store> Committer<S> {
         for (at, event) in batch.ended.iter().filter(|(at, _)| !committed.stale.contains(at)) {
             self.tally.add(event, &writes[*at].next, &writes[*at].measured);
             batch.tell(&mut self.hope, *at, event);
+            self.keep_up(writes[*at].measured.process_us);
         }
+        let durable_us = self.clock.now_us();
+        batch.ended_us.iter().for_each(|at_us| self.tally.others.count("commit", durable_us - at_us));
         for told in batch.stored {
             // Who asked may have left with the run.
             let _ = told.send(());
@@ -189,6 +200,16 @@ impl<S: Store> Committer<S> {
             (self.on_event)(&RunEvent::Committed(&self.tally));
         }
         Ok(leases)
+    }
+
+    /// Says where processing has come to need more than there is, or no longer does.
+    fn keep_up(&mut self, process_us: Option<Micros>) {
+        let Some(change) = process_us.and_then(|process_us| self.capacity.add(process_us)) else { return };
+        match change {
+            Some(shortage) => tracing::info!(%shortage, "the CPU cannot keep up"),
+            None => tracing::info!("the CPU keeps up again"),
+        }
+        (self.on_event)(&RunEvent::Processing(change));
     }
 
     /// A response and a result of the same claim are written once, straight to the final state.
@@ -204,6 +225,7 @@ impl<S: Store> Committer<S> {
                 }
                 Outcome::Ended(report, slot) => {
                     batch.slots.push(slot);
+                    batch.ended_us.push(report.at_us);
                     let job = report.job;
                     let (mut write, event) = self.write_back(report, now_us);
                     let failed = matches!(event, Event::FetchFailed(_) | Event::ProcessFailed(_));
@@ -241,7 +263,8 @@ impl<S: Store> Committer<S> {
     }
 
     fn write_back(&self, report: Report, now_us: Micros) -> (WriteBack, Event) {
-        let Report { job, attempt, standing, event, measured, response, packed, output, late_permit } = report;
+        let Report { job, attempt, standing, event, measured, response, packed, output, late_permit, at_us: _ } =
+            report;
         let next = job::next(standing, &event, &self.rules, job, attempt, now_us);
         let drops_response = job::drops_response(self.keep, &next);
         // What is not to stay need not be written first.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{RwLock, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
+use crate::capacity::Capacity;
 use crate::claim::{self, Plan, Situation};
 use crate::clock::{BootTime, Clock, Micros, SECOND_US, micros};
 use crate::commit::{self, Claim, Committer, Outcome, Slot};
@@ -208,6 +209,11 @@ impl<S: Store> Drain<S> {
             backoff: settings.backoff,
             seed: now_us.unsigned_abs(), // other waits in every run, the same in every replay
         };
+        let pool = Pool::new(settings.threads).map_err(|e| RunError::Threads(e.into()))?;
+        // More threads than cores make nothing quicker.
+        let cores = std::thread::available_parallelism().map_or(usize::MAX, std::num::NonZero::get);
+        let capacity =
+            Capacity::new(pool.threads().min(cores), if run.sends { &limits } else { &[] }, settings.sla.is_some());
         let committer = Committer {
             store: store.clone(),
             run: recovered.run,
@@ -216,12 +222,14 @@ impl<S: Store> Drain<S> {
             on_event: on_event.clone(),
             tally: Tally::default(),
             hope: Hope::new(max_failures),
+            capacity,
+            clock,
         };
         let context = Context {
             store,
             run: recovered.run,
             fetcher: Fetcher::new(settings.clone(), run.secrets, clock)?.with_secret_headers(run.secret_headers),
-            pool: Pool::new(settings.threads).map_err(|e| RunError::Threads(e.into()))?,
+            pool,
             settings,
             work: run.work,
             stop_if: run.stop_if,

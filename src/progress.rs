@@ -1,6 +1,7 @@
 //! What a run tells of itself while it goes: events out of the machinery. Drawing them is somebody else's work.
 
 use crate::attempt::{ErrorType, Measured};
+use crate::capacity::Shortage;
 use crate::clock::Micros;
 use crate::job::{Event, Next, State};
 use crate::limit::Limit;
@@ -38,6 +39,8 @@ pub enum RunEvent<'a> {
     },
     /// The wall clock was set since the last run, or the machine was booted anew.
     WallClock(WallClock),
+    /// Processing has come to need more CPU than there is; `None`: what there is is enough again.
+    Processing(Option<Shortage>),
     /// It cannot succeed, and claims nothing more.
     Hopeless(&'a Reason),
     /// It claims nothing more, and waits for what flies.
@@ -92,6 +95,8 @@ pub struct Tally {
     pub requests: u64,
     /// Latencies of the whole run, in one span.
     pub latencies: Minutes,
+    /// What these leave out: reading the bodies (`body`), and writing the outcomes down (`commit`).
+    pub others: Minutes,
 }
 
 impl Tally {
@@ -119,6 +124,9 @@ impl Tally {
         self.late += u64::from(measured.within_sla == Some(false));
         let failed = matches!(event, Event::FetchFailed(_) | Event::ProcessFailed(_));
         self.latencies.add(measured, failed, 0);
+        if let Some((fetch_us, ttfb_us)) = measured.fetch_us.zip(measured.ttfb_us) {
+            self.others.count("body", fetch_us - ttfb_us);
+        }
     }
 
     /// Jobs this run is done with.

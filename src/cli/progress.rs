@@ -150,6 +150,13 @@ impl Progress {
                     "the wall clock was set {way} by {step} since the last run; its permits moved along"
                 ));
             }
+            RunEvent::Processing(change) => {
+                drop(shown);
+                self.note(&change.map_or_else(
+                    || "there is CPU enough for processing again".to_owned(),
+                    |shortage| shortage.to_string(),
+                ));
+            }
             RunEvent::Hopeless(reason) => {
                 drop(shown);
                 self.note(&format!("giving up: {}", visible(&reason.to_string())));

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use haul::clock::{Micros, SECOND_US};
 use haul::job::State;
+use haul::minutes::Minutes;
 use haul::pipeline::Summary;
 use haul::progress::{Tally, count};
 use haul::reason::Reason;
@@ -16,6 +17,17 @@ use super::terminal::{quiet_if_closed, visible};
 
 /// Failed types shown.
 const TYPES: usize = 3;
+
+/// Where the time of an attempt goes, and what people call it: `latency` is all of it from sending to the result.
+const SPLIT: [(&str, &str); 7] = [
+    ("rate_wait", "rate wait"),
+    ("ttfb", "1st byte"),
+    ("body", "body"),
+    ("queue", "queue"),
+    ("process", "process"),
+    ("commit", "commit"),
+    ("latency", "latency"),
+];
 
 /// How the summary is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +106,8 @@ fn next_verb(counts: &Counts) -> &'static str {
 
 /// Milliseconds of a percentile of a stage in this run.
 fn ms(tally: &Tally, stage: &str, share: f64) -> Option<f64> {
-    tally.latencies.percentile_us(stage, share).map(|us| us as f64 / 1000.0)
+    let of = |minutes: &Minutes| minutes.percentile_us(stage, share);
+    of(&tally.latencies).or_else(|| of(&tally.others)).map(|us| us as f64 / 1000.0)
 }
 
 /// Requests a second between the first and the last one.
@@ -141,7 +154,7 @@ fn text(
     let limit = if limits.is_empty() { String::new() } else { format!(" (limit {})", limits.join(" + ")) };
     let rate = rate(tally).map_or(String::new(), |rate| format!(" at {rate:.1}/s{limit}"));
     writeln!(out, "  requests  {}{rate}, {} refused (429), {} retried", tally.requests, tally.refused, tally.retried)?;
-    for (stage, name) in [("fetch", "fetch"), ("process", "process"), ("latency", "latency")] {
+    for (stage, name) in SPLIT {
         if let (Some(p50), Some(p99), Some(max)) =
             (ms(tally, stage, 0.5), ms(tally, stage, 0.99), ms(tally, stage, 1.0))
         {
@@ -186,6 +199,7 @@ fn object(summary: &Summary, counts: &Counts) -> serde_json::Value {
         "interrupted": summary.interrupted, "abandoned": summary.abandoned,
         "jobs": {"succeeded": of(State::Succeeded), "failed": of(State::Failed), "pending": of(State::Pending),
                  "fetched": of(State::Fetched), "cancelled": of(State::Cancelled)},
-        "timings_ms": {"fetch": stage("fetch"), "process": stage("process"), "latency": stage("latency")},
+        "timings_ms": {"rate_wait": stage("rate_wait"), "ttfb": stage("ttfb"), "body": stage("body"),
+                       "queue": stage("queue"), "commit": stage("commit"), "fetch": stage("fetch"), "process": stage("process"), "latency": stage("latency")},
     })
 }

@@ -220,6 +220,7 @@ impl<S: Store> Context<S> {
             response: Some(response),
             output: None,
             late_permit: job.late_permit.take(),
+            at_us: self.clock.now_us(),
         };
         self.report(Outcome::Fetched(report, told)).await;
         if let Some(durable) = durable {
@@ -384,13 +385,14 @@ impl<S: Store> Context<S> {
 
     async fn end(&self, job: Traveller, event: Event, response: Option<Arc<Response>>, output: Option<Output>) {
         let Traveller { lease, standing, measured, late_permit, unsaved, slot } = job;
+        let at_us = self.clock.now_us();
         let response = response.or(unsaved);
         let packed = match &response {
             Some(response) => self.packed(response).await.unwrap_or_default(),
             None => None,
         };
         let (job, attempt) = (lease.job, lease.attempt);
-        let report = Report { job, attempt, standing, event, measured, response, packed, output, late_permit };
+        let report = Report { job, attempt, standing, event, measured, response, packed, output, late_permit, at_us };
         self.report(Outcome::Ended(report, slot)).await;
     }
 

@@ -23,6 +23,7 @@ mod runs;
 mod secrets;
 mod settings;
 mod show;
+mod sla;
 mod terminal;
 mod usage;
 

@@ -39,10 +39,12 @@ pub mod store;
 pub mod claim;
 #[doc(hidden)]
 pub mod commit;
+mod error;
 #[doc(hidden)]
 pub mod fetch;
 #[doc(hidden)]
 pub mod import;
+mod library;
 #[doc(hidden)]
 pub mod pace;
 #[doc(hidden)]
@@ -52,9 +54,6 @@ pub mod progress;
 pub mod stop;
 #[doc(hidden)]
 pub mod template;
-
-mod error;
-mod library;
 pub use library::{Cursor, CursorError, Haul, JobResult, Page, Runner, Summary};
 pub use store::{Counts, Reject, RunOutcome, StoreError};
 pub use {attempt::Failure, error::Error, import::Added, import::OnConflict, job::Job, process::Processor};

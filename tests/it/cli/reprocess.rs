@@ -100,7 +100,7 @@ fn where_it_fails_the_old_result_stays_and_the_job_is_what_it_was() {
     nobody_came(&listener);
 }
 
-// Seen failing with the result of the sample written.
+// Seen failing with the value of `--dry-run` left in the next command.
 #[test]
 fn a_dry_run_shows_before_and_after_and_writes_nothing() {
     let (folder, _listener) = drained();

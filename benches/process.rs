@@ -206,6 +206,8 @@ impl Stored {
                 response: Some(Arc::new(response(bodies[lease.key.parse::<usize>().expect("a number")].clone()))),
                 output: None,
                 late_permit: None,
+                drops_response: false,
+                packed: None,
             };
             let writes: Vec<_> = leases.iter().map(write).collect();
             store.commit(run, &writes, &Minutes::default(), 1).await.expect("stored");

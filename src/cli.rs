@@ -19,6 +19,7 @@ mod prune;
 mod query;
 mod rate;
 mod rejected;
+mod reprocess;
 mod retry;
 mod run;
 mod secrets;
@@ -71,6 +72,7 @@ enum Verb {
     Show(show::ShowArgs),
     Query(query::QueryArgs),
     Retry(retry::RetryArgs),
+    Reprocess(Box<reprocess::ReprocessArgs>),
     Cancel(cancel::CancelArgs),
     Pause(pause::PauseArgs),
     Unpause(unpause::UnpauseArgs),
@@ -96,6 +98,7 @@ async fn call(cli: Cli, db: &Path) -> anyhow::Result<Exit> {
         Verb::Show(args) => show::run(args, db).await,
         Verb::Query(args) => query::run(args, db).await,
         Verb::Retry(args) => retry::run(args, db).await,
+        Verb::Reprocess(args) => reprocess::run(*args, db, cli.quiet).await,
         Verb::Cancel(args) => cancel::run(args, db).await,
         Verb::Pause(args) => pause::run(args, db).await,
         Verb::Unpause(args) => unpause::run(args, db).await,

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, oneshot};
 
 use crate::attempt::Measured;
-use crate::clock::Micros;
+use crate::capacity::Capacity;
+use crate::clock::{Clock, Micros};
 use crate::fail_point::{Point, pass};
 use crate::hope::Hope;
 use crate::job::{self, Event, RetryRules, Standing};
@@ -14,6 +16,7 @@ use crate::minutes::Minutes;
 use crate::progress::{OnEvent, RunEvent, Tally};
 use crate::reason::Reason;
 use crate::response::Response;
+use crate::settings::KeepResponses;
 use crate::store::{Committed, Further, Lease, Output, Store, StoreError, Want, WriteBack};
 
 /// Most outcomes of one commit.
@@ -71,10 +74,14 @@ pub struct Report {
     pub measured: Measured,
     /// A response to store.
     pub response: Option<Arc<Response>>,
+    /// Its body, packed.
+    pub packed: Option<Bytes>,
     /// A result to store.
     pub output: Option<Output>,
     /// Its permit counts from a later time than it was written down with.
     pub late_permit: Option<(Micros, Micros)>,
+    /// When it happened.
+    pub at_us: Micros,
 }
 
 /// Writes outcomes for one run, and counts them.
@@ -85,12 +92,18 @@ pub struct Committer<S> {
     pub run: i64,
     /// What decides between another try and giving up.
     pub rules: RetryRules,
+    /// Of which finished jobs the response stays.
+    pub keep: KeepResponses,
     /// Whom to tell.
     pub on_event: Arc<OnEvent>,
     /// What was done so far.
     pub tally: Tally,
     /// Whether there is any point in going on.
     pub hope: Hope,
+    /// Whether the CPU can keep up.
+    pub capacity: Capacity,
+    /// Tells how long it takes to write outcomes down.
+    pub clock: Clock,
     /// What could not be written yet.
     pub batch: Batch,
 }
@@ -109,6 +122,7 @@ pub struct Claim {
 pub struct Batch {
     writes: Vec<WriteBack>,
     ended: Vec<(usize, Event)>,
+    ended_us: Vec<Micros>,
     minutes: Minutes,
     unsent: Vec<(i64, u32)>,
     permits: Vec<Micros>,
@@ -211,7 +225,10 @@ impl<S: Store> Committer<S> {
         for (at, event) in batch.ended.iter().filter(|(at, _)| !committed.stale.contains(at)) {
             self.tally.add(event, &batch.writes[*at].next, &batch.writes[*at].measured);
             batch.tell(&mut self.hope, *at, event);
+            self.keep_up(batch.writes[*at].measured.process_us);
         }
+        let durable_us = self.clock.now_us();
+        batch.ended_us.iter().for_each(|at_us| self.tally.others.count("commit", durable_us - at_us));
         for told in batch.stored {
             // Who asked may have left with the run.
             let _ = told.send(());
@@ -221,6 +238,16 @@ impl<S: Store> Committer<S> {
             (self.on_event)(&RunEvent::Committed(&self.tally));
         }
         Ok(leases)
+    }
+
+    /// Says where processing has come to need more than there is, or no longer does.
+    fn keep_up(&mut self, process_us: Option<Micros>) {
+        let Some(change) = process_us.and_then(|process_us| self.capacity.add(process_us)) else { return };
+        match change {
+            Some(shortage) => tracing::info!(%shortage, "the CPU cannot keep up"),
+            None => tracing::info!("the CPU keeps up again"),
+        }
+        (self.on_event)(&RunEvent::Processing(change));
     }
 
     /// A response and a result of the same claim are written once, straight to the final state.
@@ -236,13 +263,17 @@ impl<S: Store> Committer<S> {
                 }
                 Outcome::Ended(report, slot) => {
                     batch.slots.push(slot);
+                    batch.ended_us.push(report.at_us);
                     let job = report.job;
                     let (mut write, event) = self.write_back(report, now_us);
                     let failed = matches!(event, Event::FetchFailed(_) | Event::ProcessFailed(_));
                     batch.minutes.add(&write.measured, failed, now_us);
                     let at = match fetched.remove(&job) {
                         Some(at) => {
-                            write.response = write.response.or_else(|| batch.writes[at].response.take());
+                            if write.response.is_none() && !write.drops_response {
+                                write.response = batch.writes[at].response.take();
+                                write.packed = batch.writes[at].packed.take();
+                            }
                             write.late_permit = write.late_permit.or(batch.writes[at].late_permit);
                             batch.writes[at] = write;
                             at
@@ -270,8 +301,12 @@ impl<S: Store> Committer<S> {
     }
 
     fn write_back(&self, report: Report, now_us: Micros) -> (WriteBack, Event) {
-        let Report { job, attempt, standing, event, measured, response, output, late_permit } = report;
+        let Report { job, attempt, standing, event, measured, response, packed, output, late_permit, at_us: _ } =
+            report;
         let next = job::next(standing, &event, &self.rules, job, attempt, now_us);
-        (WriteBack { job, attempt, next, measured, response, output, late_permit }, event)
+        let drops_response = job::drops_response(self.keep, &next);
+        // What is not to stay need not be written first.
+        let (response, packed) = if drops_response { (None, None) } else { (response, packed) };
+        (WriteBack { job, attempt, next, measured, response, packed, drops_response, output, late_permit }, event)
     }
 }

@@ -157,6 +157,18 @@ impl Fetcher {
         failure::of_status(head.status(), head.headers(), body, &self.settings, values, now_us)
     }
 
+    /// A stored response as the rule of success sees it now; nothing is sent for it, whatever that says.
+    #[must_use]
+    pub fn judge_again(&self, request: &Request, response: &Response) -> Option<Failure> {
+        if self.settings.success.has_code(response.status_code) {
+            return None;
+        }
+        let values = outgoing::values_of(request, &*self.secrets, &self.secret_headers);
+        let status = reqwest::StatusCode::from_u16(response.status_code).ok()?;
+        let failure = failure::of_status(status, &HeaderMap::new(), &response.body, &self.settings, &values, 0)?;
+        Some(Failure { verdict: Verdict::Permanent, ..failure })
+    }
+
     /// No complete response; where its request may have been carried out, the settings say whether it is sent again.
     fn failure(&self, error: &reqwest::Error, outgoing: &Outgoing) -> Failure {
         let mut failure = failure::of_error(error, &self.settings, &outgoing.values);

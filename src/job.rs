@@ -5,7 +5,7 @@ mod asked;
 use crate::attempt::{ErrorType, Failure, Verdict};
 use crate::backoff::{Backoff, chance};
 use crate::clock::Micros;
-use crate::settings::OnUncertain;
+use crate::settings::{KeepResponses, OnUncertain};
 
 pub use asked::Job;
 
@@ -68,6 +68,8 @@ pub struct Standing {
     pub generation: u32,
     /// Deaths of the process while it alone was being processed.
     pub crashes: u32,
+    /// Where it stood before it was to be processed again, and stands again should that fail: its request is not sent.
+    pub was: Option<State>,
 }
 
 /// What happened to a leased job.
@@ -105,8 +107,18 @@ pub struct Next {
     pub due_at_us: Micros,
     /// Type and message of its last failure.
     pub error: Option<(ErrorType, String)>,
+    /// A failure of this attempt that is not held against the job: its old result stays.
+    pub spared: Option<(ErrorType, String)>,
     /// The lease is kept: the next stage follows at once.
     pub keep_lease: bool,
+}
+
+impl Next {
+    /// How the attempt failed, whether or not that is held against the job.
+    #[must_use]
+    pub fn fault(&self) -> Option<&(ErrorType, String)> {
+        self.error.as_ref().or(self.spared.as_ref())
+    }
 }
 
 /// What decides between another try and giving up.
@@ -125,9 +137,8 @@ pub struct RetryRules {
 /// `job` and `attempt` only choose the jitter of a retry.
 #[must_use]
 pub fn next(from: Standing, event: &Event, rules: &RetryRules, job: i64, attempt: u32, now_us: Micros) -> Next {
-    let moved =
-        |state: State| Next { standing: Standing { state, ..from }, due_at_us: 0, error: None, keep_lease: false };
-    match event {
+    let moved = |state: State| Next { standing: Standing { state, ..from }, ..Next::default() };
+    let next = match event {
         Event::Fetched => Next {
             standing: Standing { state: State::Fetched, generation: from.generation + 1, ..from },
             keep_lease: true,
@@ -162,7 +173,36 @@ pub fn next(from: Standing, event: &Event, rules: &RetryRules, job: i64, attempt
             error: Some((ErrorType::INTERRUPTED, "the run ended while it held this job".to_owned())),
             ..moved(from.state)
         },
+    };
+    kept(from.was, next)
+}
+
+/// What becomes of a job that is processed again: a new result is final, a further try of the processing is made, and
+/// anything else, a request among it, leaves it where it stood before.
+fn kept(was: Option<State>, next: Next) -> Next {
+    let Some(was) = was else { return next };
+    let to = |state, error, spared| {
+        let standing = Standing { state, was: None, crashes: 0, ..next.standing };
+        Next { standing, due_at_us: 0, error, spared, keep_lease: false }
+    };
+    match (next.standing.state, was) {
+        (State::Fetched, _) => next,
+        (State::Succeeded, _) => to(State::Succeeded, None, None),
+        (_, State::Succeeded) => to(State::Succeeded, None, next.error.clone()),
+        _ => to(State::Failed, next.error.clone(), None),
     }
+}
+
+/// Whether the stored response of a job goes with this write-back. One whose processing failed while its old result stays
+/// is kept, for the next processor.
+#[must_use]
+pub fn drops_response(keep: KeepResponses, next: &Next) -> bool {
+    let wanted = match keep {
+        KeepResponses::All => true,
+        KeepResponses::Failed => next.standing.state == State::Failed,
+        KeepResponses::None => false,
+    };
+    next.standing.state.is_final() && next.spared.is_none() && !wanted
 }
 
 /// A failure in a stage: back to `again` later, or given up.
@@ -190,7 +230,7 @@ fn failed(
         standing: Standing { state, failures, generation, ..from },
         due_at_us,
         error: Some((failure.error_type.clone(), failure.message.clone())),
-        keep_lease: false,
+        ..Next::default()
     }
 }
 
@@ -201,8 +241,10 @@ pub enum Wish {
     Retry,
     /// Jobs in any state are requested again, as if for the first time.
     Refetch,
-    /// Jobs with work left are not worked on any more.
+    /// Jobs with work left are not worked on any more; one that was only to be processed again keeps its result.
     Cancel,
+    /// What the server answered is processed again, and no request is sent.
+    Reprocess,
 }
 
 /// Failures of processing: what they worked on is there, so nobody needs to ask the server for it again.
@@ -215,9 +257,28 @@ pub fn wished(wish: Wish, from: Standing, error_type: Option<&ErrorType>, has_re
         (Wish::Retry, State::Failed) => Some(retried(from, error_type, has_response)),
         // What is stored stays until the new answer replaces it; the server is not to replay the one it gave.
         (Wish::Refetch, _) => Some(Standing { generation: from.generation + 1, ..afresh(from, State::Pending) }),
-        (Wish::Cancel, State::Pending | State::Fetched) => Some(Standing { state: State::Cancelled, ..from }),
-        (Wish::Retry | Wish::Cancel, _) => None,
+        (Wish::Cancel, State::Pending | State::Fetched) => {
+            // Only a success can come back as it was: of a failure nobody knows any more which it was.
+            let state = from.was.filter(|was| *was == State::Succeeded).unwrap_or(State::Cancelled);
+            Some(Standing { state, was: None, ..from })
+        }
+        (Wish::Reprocess, State::Succeeded | State::Failed)
+            if has_response && (from.state == State::Succeeded || was_answered(error_type)) =>
+        {
+            Some(Standing { was: Some(from.state), ..afresh(from, State::Fetched) })
+        }
+        (Wish::Retry | Wish::Cancel | Wish::Reprocess, _) => None,
     }
+}
+
+/// Whether a job failed on what the server answered: what is stored is then this answer. After a failure without one, what
+/// may be stored is older than the failure.
+#[must_use]
+pub fn was_answered(error_type: Option<&ErrorType>) -> bool {
+    let of_answer = |word: &str| {
+        OF_PROCESSING.contains(&word) || word == ErrorType::FAIL_IF.as_str() || word.parse::<u16>().is_ok()
+    };
+    error_type.is_some_and(|error_type| of_answer(error_type.as_str()))
 }
 
 /// Where a failed job goes on: at the stage that failed. Its generation stays: a complete answer has raised it already, and
@@ -230,14 +291,14 @@ pub fn retried(from: Standing, error_type: Option<&ErrorType>, has_response: boo
 
 /// What went wrong before is forgiven.
 fn afresh(from: Standing, state: State) -> Standing {
-    Standing { state, failures: 0, crashes: 0, ..from }
+    Standing { state, failures: 0, crashes: 0, was: None, ..from }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const FROM: Standing = Standing { state: State::Pending, failures: 0, generation: 0, crashes: 0 };
+    const FROM: Standing = Standing { state: State::Pending, failures: 0, generation: 0, crashes: 0, was: None };
 
     fn rules() -> RetryRules {
         RetryRules { max_attempts: 3, backoff: Backoff::default(), seed: 1 }
@@ -258,7 +319,10 @@ mod tests {
         let refetch = Event::ProcessFailed(Failure::new(ErrorType::PROCESS_ERROR, Verdict::Refetch, "stale"));
         let again = after(stored, &refetch);
         // Of the generation that the answer began: the server is not to replay it.
-        assert_eq!(again.standing, Standing { state: State::Pending, failures: 1, generation: 1, crashes: 0 });
+        assert_eq!(
+            again.standing,
+            Standing { state: State::Pending, failures: 1, generation: 1, crashes: 0, was: None }
+        );
         assert!(again.due_at_us > 0 && !again.keep_lease);
         let spent = after(Standing { failures: 2, ..stored }, &refetch);
         assert_eq!((spent.standing.state, spent.standing.failures), (State::Failed, 3));
@@ -328,7 +392,7 @@ mod tests {
 
     #[test]
     fn a_retry_goes_back_to_the_stage_that_failed() {
-        let given_up = Standing { state: State::Failed, failures: 5, generation: 3, crashes: 2 };
+        let given_up = Standing { state: State::Failed, failures: 5, generation: 3, crashes: 2, was: None };
         for (error_type, has_response, state) in [
             ("process_error", true, State::Fetched),
             ("process_panic", true, State::Fetched),
@@ -341,21 +405,92 @@ mod tests {
             ("fail_if", true, State::Pending),
         ] {
             let to = retried(given_up, Some(&ErrorType::stored(error_type.to_owned())), has_response);
-            assert_eq!(to, Standing { state, failures: 0, generation: 3, crashes: 0 }, "{error_type} {has_response}");
+            let wanted = Standing { state, failures: 0, generation: 3, crashes: 0, was: None };
+            assert_eq!(to, wanted, "{error_type} {has_response}");
         }
     }
 
     #[test]
     fn a_wish_is_granted_only_where_it_makes_sense() {
         let to = |wish, state| {
-            let from = Standing { state, failures: 2, generation: 1, crashes: 1 };
+            let from = Standing { state, failures: 2, generation: 1, crashes: 1, was: None };
             wished(wish, from, Some(&ErrorType::TIMEOUT), true)
         };
         for state in State::ALL {
             assert_eq!(to(Wish::Retry, state).is_some(), state == State::Failed, "{state:?}");
             assert_eq!(to(Wish::Cancel, state).is_some(), !state.is_final(), "{state:?}");
-            let again = Standing { state: State::Pending, failures: 0, generation: 2, crashes: 0 };
+            let again = Standing { state: State::Pending, failures: 0, generation: 2, crashes: 0, was: None };
             assert_eq!(to(Wish::Refetch, state), Some(again), "{state:?}");
         }
+    }
+
+    // Seen failing with `next` given back as it is: a success became a failure, and a wish for a request a pending job.
+    #[test]
+    fn what_is_processed_again_gets_a_new_result_or_stays_what_it_was() {
+        let failure = |verdict| Event::ProcessFailed(Failure::new(ErrorType::PROCESS_ERROR, verdict, "no"));
+        for was in [State::Succeeded, State::Failed] {
+            let from = Standing { state: State::Fetched, was: Some(was), ..FROM };
+            let done = after(from, &Event::Processed);
+            assert_eq!((done.standing, done.error), (Standing { state: State::Succeeded, ..FROM }, None));
+            let refused = Event::FetchFailed(Failure::new(ErrorType::status(503), Verdict::Transient, "503"));
+            let poison = Standing { crashes: POISON_CRASHES, ..from };
+            for (from, event) in [(from, failure(Verdict::Permanent)), (from, refused), (poison, Event::Interrupted)] {
+                let step = after(from, &event);
+                assert_eq!((step.standing.state, step.standing.was, step.due_at_us), (was, None, 0), "{event:?}");
+                assert_eq!(step.error.is_some(), was == State::Failed, "{event:?}");
+                assert_eq!(step.spared.is_some(), was == State::Succeeded, "{event:?}");
+            }
+            for event in [failure(Verdict::Transient), Event::Interrupted] {
+                let step = after(from, &event);
+                assert_eq!((step.standing.state, step.standing.was), (State::Fetched, Some(was)), "{event:?}");
+            }
+        }
+    }
+
+    // Seen failing without `was_answered`.
+    #[test]
+    fn only_what_was_answered_is_processed_again() {
+        let to = |state, error_type: &str, has_response| {
+            let error_type = Some(ErrorType::stored(error_type.to_owned())).filter(|_| state == State::Failed);
+            let from = Standing { state, failures: 2, generation: 1, crashes: 1, was: None };
+            wished(Wish::Reprocess, from, error_type.as_ref(), has_response)
+        };
+        let again = |was| Standing { state: State::Fetched, failures: 0, generation: 1, crashes: 0, was: Some(was) };
+        assert_eq!(to(State::Succeeded, "", true), Some(again(State::Succeeded)));
+        for error_type in ["process_error", "process_panic", "process_timeout", "poison", "fail_if", "404", "503"] {
+            assert_eq!(to(State::Failed, error_type, true), Some(again(State::Failed)), "{error_type}");
+            assert_eq!(to(State::Failed, error_type, false), None, "{error_type}");
+        }
+        for (state, error_type) in [(State::Failed, "timeout"), (State::Failed, "interrupted"), (State::Pending, "")] {
+            assert_eq!(to(state, error_type, true), None, "{state:?} {error_type}");
+        }
+        assert_eq!([State::Fetched, State::Cancelled].map(|state| to(state, "", true)), [None; 2]);
+    }
+
+    #[test]
+    fn a_success_that_was_to_be_processed_again_is_a_success_where_that_is_cancelled() {
+        let cancelled = |was| {
+            let from = Standing { state: State::Fetched, was: Some(was), ..FROM };
+            wished(Wish::Cancel, from, None, true)
+        };
+        assert_eq!(cancelled(State::Succeeded), Some(Standing { state: State::Succeeded, ..FROM }));
+        assert_eq!(cancelled(State::Failed), Some(Standing { state: State::Cancelled, ..FROM }));
+    }
+
+    #[test]
+    fn a_response_stays_until_its_job_is_finished_and_then_as_it_was_told() {
+        let drops = |keep, state| {
+            let standing = Standing { state, ..FROM };
+            drops_response(keep, &Next { standing, ..Next::default() })
+        };
+        let final_ones = [State::Succeeded, State::Failed];
+        assert_eq!(final_ones.map(|state| drops(KeepResponses::All, state)), [false, false]);
+        assert_eq!(final_ones.map(|state| drops(KeepResponses::Failed, state)), [true, false]);
+        assert_eq!(final_ones.map(|state| drops(KeepResponses::None, state)), [true, true]);
+        assert!(!drops(KeepResponses::None, State::Fetched) && !drops(KeepResponses::None, State::Pending));
+        let spared = Some((ErrorType::PROCESS_ERROR, "no".to_owned()));
+        let standing = Standing { state: State::Succeeded, ..FROM };
+        let again = Next { standing, spared, ..Next::default() };
+        assert!(!drops_response(KeepResponses::None, &again), "the next processor wants it too");
     }
 }

@@ -7,6 +7,7 @@
 // The domain: pure, no I/O.
 pub mod attempt;
 pub mod backoff;
+pub mod capacity;
 #[doc(hidden)]
 pub mod clock;
 #[doc(hidden)]

@@ -48,6 +48,11 @@ impl Minutes {
 }
 
 impl Minutes {
+    /// Counts a span of its own, in no minute.
+    pub fn count(&mut self, name: &'static str, us: Micros) {
+        self.0.entry((0, name, bucket_of(us))).or_default().n += 1;
+    }
+
     /// The smallest bound that holds this share (`0.0 ..= 1.0`) of a stage's attempts, over all minutes; `None` = no attempt.
     #[must_use]
     pub fn percentile_us(&self, stage: &str, share: f64) -> Option<Micros> {

@@ -2,7 +2,9 @@
 
 mod earlier;
 mod files;
+mod heed;
 mod journey;
+mod land;
 mod look;
 mod nulls;
 mod stall;
@@ -16,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::{RwLock, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
+use crate::capacity::Capacity;
 use crate::claim::{self, Plan, Situation};
 use crate::clock::{BootTime, Clock, Micros, micros};
 use crate::commit::{self, Claim, Committer, Outcome, Slot};
@@ -34,6 +37,7 @@ use crate::stop::{Phase, Stop};
 use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, Want};
 use earlier::{doublings, rest_after_boot};
 use journey::Context;
+use land::Landed;
 use look::{BEAT_US, LOOK_US};
 use nulls::Nulls;
 use threads::Threads;
@@ -45,6 +49,8 @@ pub struct Run {
     pub settings: Settings,
     /// What is run on each response.
     pub work: Work,
+    /// Sends requests; otherwise it only processes the responses that are stored, and ends when there are no more.
+    pub sends: bool,
     /// Gives the values of secrets that requests name.
     pub secrets: Arc<Lookup>,
     /// Headers of every request whose values are asked for at each send.
@@ -182,6 +188,9 @@ struct Drain<S> {
     stop: Stop,
     clock: Clock,
     slots: Arc<Semaphore>,
+    /// All of the slots.
+    places: usize,
+    sends: bool,
     journeys: JoinSet<()>,
     committer: Committer<S>,
     outcomes: mpsc::Receiver<Outcome>,
@@ -219,21 +228,25 @@ impl<S: Store> Drain<S> {
         let (clock, stop) = (run.clock, run.stop);
         let now_us = clock.now_us();
         let settings = Arc::new(run.settings);
-        let concurrency = settings.concurrency;
+        // What is only processed costs no request after a crash; the more at once, the fewer commits.
+        let places = if run.sends { settings.concurrency } else { settings.concurrency.max(claim::MOST) };
+        let most_requests = if run.sends { run.max_requests.unwrap_or(u64::MAX) } else { 0 };
+        // Where it costs nothing to go on, there is always hope, unless somebody says how much.
+        let max_failures = run.max_failures.or((!run.sends).then_some(MaxFailures::Jobs(u64::MAX)));
         let (limits, pauses): (Vec<_>, Vec<_>) = recovered.limits.into_iter().unzip();
         let after_boot_us = rest_after_boot(recovered.wall_clock, &limits, now_us);
         let paused_until_us = pauses.into_iter().max().unwrap_or(0).max(after_boot_us);
         let pacer = Pacer::new(&limits, &recovered.spends, paused_until_us, now_us);
         let pacer = pacer.wary(doublings(&settings.limits, &limits));
-        let dispenser = Arc::new(Dispenser::new(pacer, run.max_requests.unwrap_or(u64::MAX), clock));
+        let dispenser = Arc::new(Dispenser::new(pacer, most_requests, clock));
         let serving = dispenser.clone();
         let server = tokio::spawn(async move { serving.serve().await });
-        let (report, outcomes) = mpsc::channel(2 * concurrency.max(1));
+        let (report, outcomes) = mpsc::channel(2 * places.max(1));
         let on_event = Arc::new(run.on_event);
         if recovered.wall_clock.step_us() != 0 {
             on_event(&RunEvent::WallClock(recovered.wall_clock));
         }
-        if after_boot_us > now_us {
+        if after_boot_us > now_us && run.sends {
             on_event(&RunEvent::Paused { until_us: after_boot_us, why: Pause::Rebooted });
         }
         let rules = RetryRules {
@@ -241,20 +254,28 @@ impl<S: Store> Drain<S> {
             backoff: settings.backoff,
             seed: now_us.unsigned_abs(), // other waits in every run, the same in every replay
         };
+        let threads = Threads::new(settings.threads, clock).map_err(|e| RunError::Threads(e.into()))?;
+        // More threads than cores make nothing quicker.
+        let cores = std::thread::available_parallelism().map_or(usize::MAX, std::num::NonZero::get);
+        let capacity =
+            Capacity::new(threads.count().min(cores), if run.sends { &limits } else { &[] }, settings.sla.is_some());
         let committer = Committer {
             store: store.clone(),
             run: recovered.run,
             rules,
+            keep: settings.keep_responses,
             on_event: on_event.clone(),
             tally: Tally::default(),
-            hope: Hope::new(run.max_failures),
+            hope: Hope::new(max_failures),
+            capacity,
+            clock,
             batch: commit::Batch::default(),
         };
         let context = Context {
             store,
             run: recovered.run,
             fetcher: Fetcher::new(settings.clone(), run.secrets, clock)?.with_secret_headers(run.secret_headers),
-            threads: Threads::new(settings.threads, clock).map_err(|e| RunError::Threads(e.into()))?,
+            threads,
             settings,
             work: run.work,
             stop_if: run.stop_if,
@@ -274,7 +295,9 @@ impl<S: Store> Drain<S> {
             context: Arc::new(context),
             stop,
             clock,
-            slots: Arc::new(Semaphore::new(concurrency)),
+            slots: Arc::new(Semaphore::new(places)),
+            places,
+            sends: run.sends,
             journeys: JoinSet::new(),
             committer,
             outcomes,
@@ -300,7 +323,15 @@ impl<S: Store> Drain<S> {
     }
 
     fn in_flight(&self) -> usize {
-        self.context.settings.concurrency - self.slots.available_permits()
+        self.places - self.slots.available_permits()
+    }
+
+    /// When the next job falls due that nobody holds, of those that this run is for.
+    async fn next_due(&self) -> Result<Option<Micros>, StoreError> {
+        match self.sends {
+            true => self.context.store.next_due().await,
+            false => self.context.store.next_to_process().await,
+        }
     }
 
     /// Jobs that may still begin.
@@ -341,7 +372,7 @@ impl<S: Store> Drain<S> {
                     self.idle_until_us = 0; // a retry may have been scheduled
                 }
                 // A permit may be a day away when the last job is done.
-                Plan::Wait(_) if self.in_flight() == 0 && self.context.store.next_due().await?.is_none() => {
+                Plan::Wait(_) if self.in_flight() == 0 && self.next_due().await?.is_none() => {
                     return Ok(RunOutcome::Drained);
                 }
                 Plan::Wait(until_us) => self.wait(until_us.min(self.look_us).min(self.ends_us)).await,
@@ -426,9 +457,9 @@ impl<S: Store> Drain<S> {
         if !leases.is_empty() {
             pass(Point::AfterClaim);
         }
-        self.fetched = leases.iter().any(|lease| lease.standing.state == State::Fetched);
+        self.fetched = !self.sends || leases.iter().any(|lease| lease.standing.state == State::Fetched);
         let asking = leases.iter().filter(|lease| lease.standing.state == State::Pending).count();
-        let few = asking < want.requests && leases.len() < want.slots;
+        let few = (asking < want.requests || !self.sends) && leases.len() < want.slots;
         let claimed_us = self.clock.now_us();
         self.context.dispenser.claimed(asking);
         for lease in leases {
@@ -448,62 +479,4 @@ impl<S: Store> Drain<S> {
         }
         Ok(false)
     }
-
-    /// Lets what flies land, for as long as the grace lasts, and commits it.
-    async fn land(mut self, ended: Result<RunOutcome, RunError>) -> Result<Landed, RunError> {
-        let context = self.context.clone();
-        context.dispenser.close();
-        let until_us = self.clock.now_us() + micros(context.settings.grace());
-        if let Some(reason) = self.stopped_because.as_ref().filter(|reason| reason.is_hopeless()) {
-            (context.on_event)(&RunEvent::Hopeless(reason));
-        }
-        if self.in_flight() > 0 && ended.is_ok() {
-            (context.on_event)(&RunEvent::Draining { in_flight: self.in_flight(), until_us });
-        }
-        if ended.is_err() {
-            self.stop.leave(); // what flies can no longer be written down
-        }
-        let landed = self.commit_what_lands(until_us, ended.is_ok()).await;
-        self.server.abort();
-        let (mut outcome, mut stopped_because) = (ended?, self.stopped_because);
-        landed?;
-        let abandoned = context.abandoned.load(Ordering::Relaxed);
-        if stopped_because.is_some() && abandoned == 0 && context.store.next_due().await?.is_none() {
-            // What flew was all there was left.
-            (outcome, stopped_because) = (RunOutcome::Drained, None);
-        }
-        Ok(Landed { outcome, stopped_because, tally: self.committer.tally, abandoned })
-    }
-
-    /// Until nothing flies any more. Where the store has failed, outcomes are only taken away.
-    async fn commit_what_lands(&mut self, until_us: Micros, commit: bool) -> Result<(), RunError> {
-        let mut failed = None;
-        loop {
-            if !commit || failed.is_some() {
-                self.received.clear();
-            } else if let Err(error) = self.write(until_us).await {
-                self.stop.leave();
-                failed = Some(error);
-            }
-            tokio::select! {
-                biased;
-                _ = self.outcomes.recv_many(&mut self.received, commit::MOST) => {}
-                landed = self.journeys.join_next() => match landed {
-                    Some(Ok(())) => {}
-                    Some(Err(panic)) => failed = Some(panic.into()),
-                    None => break,
-                },
-                () = self.clock.sleep_until_us(until_us), if self.stop.phase() < Phase::Leave => self.stop.leave(),
-            }
-        }
-        failed.map_or(Ok(()), Err)
-    }
-}
-
-/// What a run came to.
-struct Landed {
-    outcome: RunOutcome,
-    stopped_because: Option<Reason>,
-    tally: Tally,
-    abandoned: usize,
 }

@@ -1,6 +1,7 @@
 //! What a run tells of itself while it goes: events out of the machinery. Drawing them is somebody else's work.
 
 use crate::attempt::{ErrorType, Measured};
+use crate::capacity::Shortage;
 use crate::clock::Micros;
 use crate::job::{Event, Next, State};
 use crate::limit::{Left, Limit, Wait};
@@ -79,6 +80,8 @@ pub enum RunEvent<'a> {
         /// Requests in flight, at most.
         concurrency: usize,
     },
+    /// Processing has come to need more CPU than there is; `None`: what there is is enough again.
+    Processing(Option<Shortage>),
     /// It cannot succeed, and claims nothing more.
     Hopeless(&'a Reason),
     /// It claims nothing more, and waits for what flies.
@@ -109,8 +112,10 @@ pub type OnEvent = Box<dyn Fn(&RunEvent<'_>) + Send + Sync>;
 pub struct Tally {
     /// Jobs that succeeded.
     pub succeeded: u64,
-    /// Jobs given up.
+    /// Jobs given up, and those whose processing failed again while their old result stays.
     pub failed: u64,
+    /// Of the failed ones, those whose old result stays.
+    pub spared: u64,
     /// Failed attempts whose jobs are tried again.
     pub retried: u64,
     /// Requests that the server refused as too many (429).
@@ -131,12 +136,18 @@ pub struct Tally {
     pub requests: u64,
     /// Latencies of the whole run, in one span.
     pub latencies: Minutes,
+    /// What these leave out: reading the bodies (`body`), and writing the outcomes down (`commit`).
+    pub others: Minutes,
 }
 
 impl Tally {
     /// Counts one durable outcome that ended its claim.
     pub fn add(&mut self, event: &Event, next: &Next, measured: &Measured) {
         match next.standing.state {
+            State::Succeeded if next.spared.is_some() => {
+                self.failed += 1;
+                self.spared += 1;
+            }
             State::Succeeded => self.succeeded += 1,
             State::Failed => self.failed += 1,
             State::Pending | State::Fetched | State::Cancelled => match event {
@@ -154,6 +165,9 @@ impl Tally {
         self.late += u64::from(measured.within_sla == Some(false));
         let failed = matches!(event, Event::FetchFailed(_) | Event::ProcessFailed(_));
         self.latencies.add(measured, failed, 0);
+        if let Some((fetch_us, ttfb_us)) = measured.fetch_us.zip(measured.ttfb_us) {
+            self.others.count("body", fetch_us - ttfb_us);
+        }
     }
 
     /// Jobs this run is done with.

@@ -35,8 +35,10 @@ pub struct Overview {
     pub failures: Vec<FailureKind>,
     /// Time by stage, since that run began.
     pub latency: Vec<StageLatency>,
-    /// Results in time; `None` where there is no SLA.
+    /// Results in time, of all runs; `None` where there is no SLA.
     pub sla: Option<Sla>,
+    /// Results in time, of that run; `None` where it had no SLA, or no result.
+    pub run_sla: Option<Sla>,
 }
 
 /// Jobs by state, and the two kinds of pending ones that are not simply waiting for their turn.

@@ -68,6 +68,23 @@ pub struct Settings {
     pub fail_if: Option<String>,
     /// What a commit survives.
     pub durability: Durability,
+    /// Of which finished jobs the response stays stored.
+    pub keep_responses: KeepResponses,
+    /// Stored bodies are packed where that makes them smaller.
+    pub compress: bool,
+}
+
+/// Of which finished jobs the response stays stored. Until a job is finished its response is always there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeepResponses {
+    /// Of all of them.
+    #[default]
+    All,
+    /// Of those that failed.
+    Failed,
+    /// Of none.
+    None,
 }
 
 /// What becomes of a request that may or may not have been carried out: its answer was lost to a timeout, a broken
@@ -151,6 +168,8 @@ impl Default for Settings {
             guard: Guard::default(),
             fail_if: None,
             durability: Durability::default(),
+            keep_responses: KeepResponses::default(),
+            compress: false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The store: the only place that knows where jobs are kept. Its verbs are the protocol; each says what a crash leaves.
 
 mod changes;
+mod error;
 mod look;
 pub mod sqlite;
 mod stall;
@@ -9,6 +10,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::attempt::{ErrorType, Measured};
 use crate::clock::{BootTime, Micros};
@@ -20,97 +23,15 @@ use crate::response::Response;
 use crate::settings::OnUncertain;
 
 pub use changes::{Change, Judge, OnConflict, Part, Parts, Rerender, Rerendered, Stored};
+pub use error::StoreError;
 
 pub mod memory;
+pub mod packing;
 mod wall_clock;
 
 pub use look::Look;
 pub use stall::Stall;
 pub use wall_clock::{Beat, WallClock};
-
-/// Why the store could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// There is no database where one was expected.
-    #[error("there is no database at {path}")]
-    Missing {
-        /// Where it was looked for.
-        path: String,
-    },
-    /// The file belongs to something else. It was not touched.
-    #[error("{path} is not a haul database: {reason}")]
-    Foreign {
-        /// The file.
-        path: String,
-        /// How that was seen.
-        reason: String,
-    },
-    /// The file is there, but may not or cannot be opened.
-    #[error("{path} cannot be opened ({reason}): may this user read it, and the -wal and -shm files beside it?")]
-    Unreadable {
-        /// The file.
-        path: String,
-        /// What the system said.
-        reason: String,
-    },
-    /// The file may be read, but not written.
-    #[error("{path} cannot be written ({reason}): may this user write to it, and to its folder?")]
-    ReadOnly {
-        /// The file.
-        path: String,
-        /// What the system said.
-        reason: String,
-    },
-    /// The file was written by a newer haul. It was not touched.
-    #[error("{path} has schema version {found}, this haul knows up to {known}: use a newer haul")]
-    Newer {
-        /// The file.
-        path: String,
-        /// Its version.
-        found: i64,
-        /// The newest version known here.
-        known: i64,
-    },
-    /// The file is, or would be, on another machine.
-    #[error(
-        "{path} is on a network file system ({name}), where a database can be damaged unseen: put it on a disk of this machine"
-    )]
-    Network {
-        /// The file.
-        path: String,
-        /// The kind of file system.
-        name: &'static str,
-    },
-    /// Nothing can be written for now. What was to be written is surely not, and the same call may be made again.
-    #[error("failed to {doing}: {stall}")]
-    Stalled {
-        /// The verb.
-        doing: String,
-        /// What keeps it from writing.
-        stall: Stall,
-        /// What the database said.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// Another run holds the database.
-    #[error("{path} is in use by another run: {holder}")]
-    Busy {
-        /// The file.
-        path: String,
-        /// Who holds it, as far as known.
-        holder: String,
-    },
-    /// The database, or the disk below it, failed.
-    #[error("failed to {doing}")]
-    Database {
-        /// The verb.
-        doing: String,
-        /// What the database said.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
 
 /// A job handed to this run, and what it needs to go on. The lease is durable before a caller sees it.
 #[derive(Debug, Clone)]
@@ -171,6 +92,10 @@ pub struct WriteBack {
     pub measured: Measured,
     /// A response to store.
     pub response: Option<Arc<Response>>,
+    /// Its body as zstd packs it, to be stored in its place.
+    pub packed: Option<Bytes>,
+    /// The stored response of the job goes.
+    pub drops_response: bool,
     /// A result to store.
     pub output: Option<Output>,
     /// Its permit was written down as void after the first time, and counts from the second, later one: its connection was
@@ -247,6 +172,8 @@ pub struct Granted {
     pub fetched: u64,
     /// Now cancelled.
     pub cancelled: u64,
+    /// No longer to be processed again: their result stays.
+    pub kept: u64,
     /// Left alone: a run holds them.
     pub held: u64,
     /// Left alone: the wish is not for jobs that stand where they do.
@@ -257,7 +184,7 @@ impl Granted {
     /// Jobs that were moved.
     #[must_use]
     pub fn moved(&self) -> u64 {
-        self.pending + self.fetched + self.cancelled
+        self.pending + self.fetched + self.cancelled + self.kept
     }
 
     /// One more job that went there.
@@ -266,7 +193,8 @@ impl Granted {
             State::Pending => self.pending += 1,
             State::Fetched => self.fetched += 1,
             State::Cancelled => self.cancelled += 1,
-            State::Succeeded | State::Failed => {} // no wish leads there
+            State::Succeeded => self.kept += 1,
+            State::Failed => {} // no wish leads there
         }
     }
 }
@@ -276,6 +204,7 @@ impl std::ops::AddAssign for Granted {
         self.pending += more.pending;
         self.fetched += more.fetched;
         self.cancelled += more.cancelled;
+        self.kept += more.kept;
         self.held += more.held;
         self.unfit += more.unfit;
     }
@@ -461,6 +390,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// When the next job that nobody holds falls due; `None` = no job that nobody holds has work left.
     fn next_due(&self) -> impl Future<Output = Done<Option<Micros>>> + Send;
+
+    /// The same of jobs whose response is stored: they need no request.
+    fn next_to_process(&self) -> impl Future<Output = Done<Option<Micros>>> + Send;
 
     /// Pauses the limit until then, and widens its jitter. After a crash the pause goes on.
     fn pause_limit(&self, limit: &Limit, until_us: Micros) -> impl Future<Output = Done<()>> + Send;

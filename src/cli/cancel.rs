@@ -77,7 +77,10 @@ pub(crate) async fn run(args: CancelArgs, db: &Path) -> anyhow::Result<Exit> {
     let (run, verb) = going(db, clock).await?;
     let verb = if run.is_some() { "status" } else { verb };
     let (back, next) = (next::command(BACK, db), next::command(verb, db));
-    let text = format!("{} cancelled{}", many(granted.cancelled, "job"), others(&granted, "; "));
+    let mut text = format!("{} cancelled{}", many(granted.cancelled, "job"), others(&granted, "; "));
+    if granted.kept > 0 {
+        text += &format!("; {} not processed again, the result stays", many(granted.kept, "job"));
+    }
     quiet_if_closed(write!(anstream::stdout(), "{text}\nback again: {back}\nnext: {next}\n"))?;
     Ok(Exit::Done)
 }

@@ -40,6 +40,16 @@ impl Choice {
         typed: Option<&str>,
         flags: &SearchFlags,
     ) -> Result<Self, QueryError> {
+        Self::over(console, ours, typed, flags.timeout).await
+    }
+
+    /// The same; the search is given up after so much work, 0 = never.
+    pub(crate) async fn over(
+        console: &mut Console,
+        ours: &[String],
+        typed: Option<&str>,
+        timeout: Duration,
+    ) -> Result<Self, QueryError> {
         if let Some(typed) = typed {
             console.prepare(&select_where("id", typed)?, &[]).await?;
         }
@@ -47,8 +57,18 @@ impl Choice {
         let typed = typed.map(|typed| format!("(\n{typed}\n)"));
         let all: Vec<_> = ours.iter().cloned().chain(typed).collect();
         let condition = if all.is_empty() { "true".to_owned() } else { all.join(" AND ") };
-        let timeout = if flags.timeout.is_zero() { Duration::MAX } else { flags.timeout };
+        let timeout = if timeout.is_zero() { Duration::MAX } else { timeout };
         Ok(Self { condition, timeout })
+    }
+
+    /// What is true of them: a condition in SQL over job_view.
+    pub(crate) fn condition(&self) -> &str {
+        &self.condition
+    }
+
+    /// How long a search may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// How many, by what decides about them.
@@ -77,6 +97,11 @@ pub(crate) struct Walk<'c> {
 }
 
 impl Walk<'_> {
+    /// So many ids a page, at most.
+    pub(crate) fn by(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
     /// The next chunk, in the order of ids; `None` after the last.
     pub(crate) async fn next(&mut self, console: &mut Console) -> Result<Option<&[i64]>, QueryError> {
         // SQLite's lock is not fair: who asks again at once gets it again. So the database is left to a run that may be going for

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use haul::backoff::Backoff;
 use haul::settings::guard::{HostPattern, HostPatternError};
-use haul::settings::{Durability, OnUncertain, RequestTemplate, Settings};
+use haul::settings::{Durability, KeepResponses, OnUncertain, RequestTemplate, Settings};
 use haul::status::StatusSet;
 
 use super::exit::UsageError;
@@ -172,6 +172,15 @@ pub(crate) struct WorkFlags {
     /// For inputs of other people. Redirects too. Through a --proxy, which looks names up itself, only to no such literal.
     #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     block_private: Option<bool>,
+    /// Of which finished jobs the response stays stored [default: all]
+    ///
+    /// Until its job is finished a response is always there. What is not kept cannot be processed again: `haul reprocess`
+    /// leaves it alone, and after a failure in processing `haul retry` asks the server again.
+    #[arg(long, value_name = "all|failed|none", value_parser = keep_responses)]
+    keep_responses: Option<KeepResponses>,
+    /// Store bodies packed (zstd) where that helps; SQL shows those as bytes, all else unpacks them [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    compress: Option<bool>,
     /// What a commit survives [default: power-loss]
     #[arg(long, value_name = "LEVEL", env = "HAUL_DURABILITY", value_parser = durability)]
     durability: Option<Durability>,
@@ -211,6 +220,8 @@ impl WorkFlags {
         lay(&mut settings.max_attempts, self.max_attempts);
         lay(&mut settings.backoff, self.backoff);
         lay(&mut settings.durability, self.durability);
+        lay(&mut settings.keep_responses, self.keep_responses);
+        lay(&mut settings.compress, self.compress);
         lay(&mut settings.on_uncertain, self.on_uncertain);
         lay(&mut settings.idempotency_header, self.idempotency_header.map(unless_none));
         lay(&mut settings.max_redirects, self.max_redirects);
@@ -232,7 +243,7 @@ impl WorkFlags {
 }
 
 /// `none` takes back what the last run was told.
-fn unless_none(given: String) -> Option<String> {
+pub(super) fn unless_none(given: String) -> Option<String> {
     Some(given).filter(|given| given != "none")
 }
 
@@ -281,6 +292,15 @@ fn durability(text: &str) -> Result<Durability, String> {
         "power-loss" => Ok(Durability::PowerLoss),
         "crash" => Ok(Durability::Crash),
         _ => Err("write power-loss (a commit survives a power cut) or crash (only a crash of the process)".to_owned()),
+    }
+}
+
+fn keep_responses(text: &str) -> Result<KeepResponses, String> {
+    match text {
+        "all" => Ok(KeepResponses::All),
+        "failed" => Ok(KeepResponses::Failed),
+        "none" => Ok(KeepResponses::None),
+        _ => Err("write all, failed (those of jobs that failed) or none".to_owned()),
     }
 }
 

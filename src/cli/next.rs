@@ -33,7 +33,17 @@ pub(crate) fn typed_without(flag: &str) -> String {
     typed(|word| word != flag)
 }
 
-fn typed(wanted: impl Fn(&str) -> bool) -> String {
+/// The same, where a value may follow the flag.
+pub(crate) fn typed_without_its_value(flag: &str) -> String {
+    let (mut before, with_value) = (String::new(), format!("{flag}="));
+    typed(move |word| {
+        let is_value = before == flag && !word.starts_with('-');
+        before = word.to_owned();
+        word != flag && !word.starts_with(&with_value) && !is_value
+    })
+}
+
+fn typed(mut wanted: impl FnMut(&str) -> bool) -> String {
     let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     let words = words.filter(|word| wanted(word)).map(|text| word(&text));
     std::iter::once("haul".to_owned()).chain(words).collect::<Vec<_>>().join(" ")

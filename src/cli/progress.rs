@@ -62,6 +62,8 @@ struct Shown {
     /// What keeps the run from writing, and since when.
     stalled: Option<(&'static str, Micros)>,
     over: bool,
+    /// Only jobs whose response is stored are to be done.
+    stored: bool,
 }
 
 impl Progress {
@@ -99,6 +101,12 @@ impl Progress {
         Self { state, ticker, clock, quiet, json: style == Style::Json }
     }
 
+    /// Of a run that sends nothing.
+    pub(crate) fn of_stored(self) -> Self {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stored = true;
+        self
+    }
+
     /// Takes note of what a run tells.
     pub(crate) fn event(&self, event: &RunEvent<'_>) {
         let mut shown = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,6 +115,9 @@ impl Progress {
                 shown.total = counts.values().sum::<u64>() - count(counts, Some(State::Cancelled), None);
                 shown.done_before =
                     count(counts, Some(State::Succeeded), None) + count(counts, Some(State::Failed), None);
+                if shown.stored {
+                    (shown.total, shown.done_before) = (count(counts, Some(State::Fetched), None), 0);
+                }
                 shown.from = (self.clock.now_us(), 0);
                 shown.rated_us = shown.from.0;
                 drop(shown);
@@ -202,6 +213,13 @@ impl Progress {
                 self.note(&format!(
                     "warning: this process may have only {files} files open: at most {concurrency} requests are in \
                      flight, not {asked}; `ulimit -n` raises that"
+                ));
+            }
+            RunEvent::Processing(change) => {
+                drop(shown);
+                self.note(&change.map_or_else(
+                    || "there is CPU enough for processing again".to_owned(),
+                    |shortage| shortage.to_string(),
                 ));
             }
             RunEvent::Hopeless(reason) => {

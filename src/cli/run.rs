@@ -251,6 +251,11 @@ impl Held {
         Ok(Self { store: Arc::new(store), path: db.to_owned(), _lock: lock })
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Closes the database, which tidies its write-ahead log away, and then lets go of the lock.
     pub(crate) async fn release(self) -> anyhow::Result<()> {
         match Arc::try_unwrap(self.store) {
@@ -309,6 +314,7 @@ pub(crate) async fn drain(
     let run = Run {
         settings: settings.clone(),
         work,
+        sends: true,
         secrets: once.given.lookup(),
         secret_headers: Vec::new(),
         limit: once.limit,

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use haul::clock::{Micros, SECOND_US};
 use haul::job::State;
+use haul::minutes::Minutes;
 use haul::pipeline::Summary;
 use haul::progress::{Tally, count};
 use haul::reason::Reason;
@@ -18,6 +19,17 @@ use super::terminal::{quiet_if_closed, visible};
 /// Failed types shown.
 const TYPES: usize = 3;
 
+/// Where the time of an attempt goes, and what people call it: `latency` is all of it from sending to the result.
+const SPLIT: [(&str, &str); 7] = [
+    ("rate_wait", "rate wait"),
+    ("ttfb", "1st byte"),
+    ("body", "body"),
+    ("queue", "queue"),
+    ("process", "process"),
+    ("commit", "commit"),
+    ("latency", "latency"),
+];
+
 /// How the summary is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -25,6 +37,8 @@ pub(crate) enum Form {
     Text,
     /// For people, who are told elsewhere what to type next.
     WithoutNext,
+    /// For people, of a run that sent nothing.
+    Stored,
     /// An object.
     Json,
 }
@@ -34,8 +48,10 @@ pub(crate) fn show(summary: &Summary, counts: &Counts, settings: &Settings, db: 
     let mut out = anstream::stdout();
     let written = match form {
         Form::Json => writeln!(out, "{}", object(summary, counts)),
-        Form::WithoutNext => text(&mut out, summary, counts, settings, db),
-        Form::Text => text(&mut out, summary, counts, settings, db)
+        Form::WithoutNext => text(&mut out, summary, counts, settings, db, form),
+        Form::Stored => text(&mut out, summary, counts, settings, db, form)
+            .and_then(|()| writeln!(out, "next: {}", next::command(&next_of_stored(summary), db))),
+        Form::Text => text(&mut out, summary, counts, settings, db, form)
             .and_then(|()| writeln!(out, "next: {}", next(summary.stopped_because.as_ref(), counts, db))),
     };
     quiet_if_closed(written.and_then(|()| out.flush()))
@@ -51,6 +67,19 @@ fn next(reason: Option<&Reason>, counts: &Counts, db: &Path) -> String {
         }
         Some(Reason::NoneSucceeded { .. } | Reason::Failures { .. }) => next::command(next::FAILURES, db),
         _ => next::command(next_verb(counts), db),
+    }
+}
+
+/// What to type after a run that sent nothing.
+fn next_of_stored(summary: &Summary) -> String {
+    match summary.outcome {
+        RunOutcome::Drained if summary.tally.failed > 0 => format!(
+            "query 'SELECT error_type, count(*) AS jobs, max(error_message) AS example FROM attempts WHERE run_id = {} AND \
+             error_type IS NOT NULL GROUP BY 1'",
+            summary.run
+        ),
+        RunOutcome::Drained => next::RESULTS.to_owned(),
+        _ => "reprocess --rest".to_owned(),
     }
 }
 
@@ -79,7 +108,8 @@ fn next_verb(counts: &Counts) -> &'static str {
 
 /// Milliseconds of a percentile of a stage in this run.
 fn ms(tally: &Tally, stage: &str, share: f64) -> Option<f64> {
-    tally.latencies.percentile_us(stage, share).map(|us| us as f64 / 1000.0)
+    let of = |minutes: &Minutes| minutes.percentile_us(stage, share);
+    of(&tally.latencies).or_else(|| of(&tally.others)).map(|us| us as f64 / 1000.0)
 }
 
 /// Requests a second between the first and the last one.
@@ -92,12 +122,19 @@ fn seconds(us: Micros) -> String {
     format!("{:.1} s", us as f64 / SECOND_US as f64)
 }
 
-fn text(out: &mut impl Write, summary: &Summary, counts: &Counts, settings: &Settings, db: &Path) -> io::Result<()> {
+fn text(
+    out: &mut impl Write,
+    summary: &Summary,
+    counts: &Counts,
+    settings: &Settings,
+    db: &Path,
+    form: Form,
+) -> io::Result<()> {
     let tally = &summary.tally;
     let of = |state| count(counts, Some(state), None);
     let left = of(State::Pending) + of(State::Fetched);
     let how = match summary.outcome {
-        RunOutcome::Drained if left == 0 => "drained",
+        RunOutcome::Drained if left == 0 || form == Form::Stored => "drained",
         RunOutcome::Drained | RunOutcome::Stopped => "stopped on purpose",
         RunOutcome::Interrupted => "interrupted",
         RunOutcome::Hopeless => "stopped: it could not succeed",
@@ -111,19 +148,22 @@ fn text(out: &mut impl Write, summary: &Summary, counts: &Counts, settings: &Set
         }
     }
     writeln!(out, "  this run  {} succeeded, {} failed", tally.succeeded, tally.failed)?;
+    if tally.spared > 0 {
+        writeln!(out, "  kept      {} old results, where processing failed this time", tally.spared)?;
+    }
     writeln!(out, "  table     {} succeeded, {} failed, {left} left", of(State::Succeeded), of(State::Failed))?;
     let limits: Vec<_> = summary.limits.iter().map(|limit| limit.name.as_str()).collect();
     let limit = if limits.is_empty() { String::new() } else { format!(" (limit {})", limits.join(" + ")) };
     let rate = rate(tally).map_or(String::new(), |rate| format!(" at {rate:.1}/s{limit}"));
     writeln!(out, "  requests  {}{rate}, {} refused (429), {} retried", tally.requests, tally.refused, tally.retried)?;
-    for (stage, name) in [("fetch", "fetch"), ("process", "process"), ("latency", "latency")] {
+    for (stage, name) in SPLIT {
         if let (Some(p50), Some(p99), Some(max)) =
             (ms(tally, stage, 0.5), ms(tally, stage, 0.99), ms(tally, stage, 1.0))
         {
             writeln!(out, "  {name:<9} p50 {p50:.1} ms  p99 {p99:.1} ms  max {max:.1} ms")?;
         }
     }
-    if let Some(sla) = settings.sla {
+    if let Some(sla) = settings.sla.filter(|_| form != Form::Stored) {
         let all = tally.within_sla + tally.late;
         let percent = if all == 0 { 100.0 } else { 100.0 * tally.within_sla as f64 / all as f64 };
         let sla = humantime::format_duration(sla);
@@ -169,10 +209,11 @@ fn object(summary: &Summary, counts: &Counts) -> serde_json::Value {
         "goes_on_at": goes_on_at(summary.stopped_because.as_ref()),
         "elapsed_s": summary.elapsed_us as f64 / SECOND_US as f64,
         "succeeded": tally.succeeded, "failed": tally.failed, "requests": tally.requests, "refused": tally.refused,
-        "retried": tally.retried, "rate_per_s": rate(tally), "within_sla": tally.within_sla, "late": tally.late,
+        "retried": tally.retried, "kept": tally.spared, "rate_per_s": rate(tally), "within_sla": tally.within_sla, "late": tally.late,
         "interrupted": summary.interrupted, "abandoned": summary.abandoned, "stale": tally.stale,
         "jobs": {"succeeded": of(State::Succeeded), "failed": of(State::Failed), "pending": of(State::Pending),
                  "fetched": of(State::Fetched), "cancelled": of(State::Cancelled)},
-        "timings_ms": {"fetch": stage("fetch"), "process": stage("process"), "latency": stage("latency")},
+        "timings_ms": {"rate_wait": stage("rate_wait"), "ttfb": stage("ttfb"), "body": stage("body"),
+                       "queue": stage("queue"), "commit": stage("commit"), "fetch": stage("fetch"), "process": stage("process"), "latency": stage("latency")},
     })
 }

@@ -19,7 +19,7 @@ use crate::process::{OF_A_PROGRAM, Processor, Rule, Work};
 use crate::progress::{OnEvent, RunEvent};
 use crate::secret::{Lookup, SecretName};
 use crate::settings::guard::Guard;
-use crate::settings::{Durability, OnUncertain, Settings};
+use crate::settings::{Durability, KeepResponses, OnUncertain, Settings};
 use crate::status::StatusSet;
 use crate::stop::{Phase, Stop};
 use crate::store::Store;
@@ -231,6 +231,16 @@ impl Runner {
         self.set(move |settings| settings.durability = durability)
     }
 
+    /// Of which finished jobs the response stays stored; what does not cannot be processed again.
+    pub fn keep_responses(self, keep: KeepResponses) -> Self {
+        self.set(move |settings| settings.keep_responses = keep)
+    }
+
+    /// Whether stored bodies are packed where that makes them smaller.
+    pub fn compress(self, compress: bool) -> Self {
+        self.set(move |settings| settings.compress = compress)
+    }
+
     /// A header of every request, in place of one of the same name. Its value is asked for at each send, on a thread that
     /// must not be held up, and is never stored, logged or shown.
     pub fn secret_header<V>(mut self, name: HeaderName, value: V) -> Self
@@ -349,6 +359,7 @@ impl Runner {
         let run = Run {
             settings,
             work,
+            sends: true,
             secrets: self.secrets,
             secret_headers: self.secret_headers,
             limit: self.begins,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::{RwLock, mpsc, oneshot};
 
@@ -13,23 +14,19 @@ use super::stall;
 use super::threads::{Threads, Worked};
 use crate::attempt::{ErrorType, Failure, Measured, Verdict};
 use crate::claim::HORIZON_US;
-use crate::clock::{Clock, Micros, SECOND_US};
+use crate::clock::{Clock, Micros};
 use crate::commit::{Outcome, Report, Slot};
 use crate::fail_point::{Point, pass};
 use crate::fetch::{Fetched, Fetcher, Outgoing, Unfit};
 use crate::job::{Event, Standing, State};
-use crate::limit::{Allowance, Limit};
 use crate::pace::{Dispenser, Sent, void_after};
 use crate::process::{Rule, Work};
-use crate::progress::{OnEvent, Pause, RunEvent};
+use crate::progress::OnEvent;
 use crate::reason::Reason;
 use crate::response::Response;
-use crate::settings::Settings;
+use crate::settings::{KeepResponses, Settings};
 use crate::stop::{Phase, Stop};
 use crate::store::{self, Lease, Output, Store, StoreError};
-
-/// A 429 pauses the limit for at least this long, whatever it says.
-const PAUSE_US: Micros = SECOND_US;
 
 /// What every journey of a run shares.
 pub(super) struct Context<S> {
@@ -227,61 +224,17 @@ impl<S: Store> Context<S> {
             standing: job.standing,
             event: Event::Fetched,
             measured: job.measured.clone(),
+            packed: self.packed(&response).await?,
             response: Some(response),
             output: None,
             late_permit: job.late_permit.take(),
+            at_us: self.clock.now_us(),
         };
         self.report(Outcome::Fetched(report, told)).await;
         if let Some(durable) = durable {
             durable.await.ok()?;
         }
         Some(())
-    }
-
-    /// What a failure says of the server, beside what it says of its job.
-    async fn heed(&self, failure: &mut Failure, sent: Sent, allowances: Vec<Allowance>) {
-        match failure.verdict {
-            Verdict::Throttled => self.heed_refusal(failure, sent, &allowances).await,
-            Verdict::Transient | Verdict::Refetch => self.heed_setback(failure, sent).await,
-            Verdict::Permanent if failure.answered => self.dispenser.well(sent, allowances),
-            Verdict::Permanent => self.dispenser.unclear(sent),
-        }
-    }
-
-    /// A 429 pauses the limit once, durably; it is the limit's concern, not the job's.
-    async fn heed_refusal(&self, failure: &Failure, sent: Sent, allowances: &[Allowance]) {
-        let used_up = allowances.iter().filter(|allowance| allowance.left == 0);
-        let asked_us = failure.not_before_us.or(used_up.map(|allowance| allowance.until_us).max());
-        // A server that says "at once" and refuses again would be asked for ever, as fast as it answers.
-        let until_us = asked_us.unwrap_or(0).max(self.clock.now_us() + PAUSE_US);
-        let (limits, widened) = self.dispenser.refused(sent, until_us);
-        self.pause(&limits, until_us, Pause::Refused).await;
-        if widened {
-            (self.on_event)(&RunEvent::Widened { limits: &limits });
-        }
-    }
-
-    /// Ten transient failures in a row are the server's trouble: it is left alone for a while, and what a probe finds is not
-    /// held against its job.
-    async fn heed_setback(&self, failure: &mut Failure, sent: Sent) {
-        let (setback, limits) = self.dispenser.failed(sent);
-        let Some(wait_us) = setback.wait_us else { return };
-        let until_us = self.clock.now_us() + wait_us;
-        if setback.probe {
-            failure.verdict = Verdict::Throttled;
-            failure.not_before_us = failure.not_before_us.max(Some(until_us));
-        }
-        self.pause(&limits, until_us, Pause::Trouble).await;
-    }
-
-    async fn pause(&self, limits: &[Limit], until_us: Micros, why: Pause) {
-        for limit in limits {
-            if let Err(error) = self.store.pause_limit(limit, until_us).await {
-                tracing::warn!(%error, limit = limit.name, "the pause is kept for this run only");
-            }
-        }
-        pass(Point::AfterPause);
-        (self.on_event)(&RunEvent::Paused { until_us, why });
     }
 
     /// Asks on a CPU thread whether this answer is to end the run. `None`: the run left first.
@@ -306,6 +259,12 @@ impl<S: Store> Context<S> {
     /// Makes the result and reports it.
     async fn process(&self, mut job: Traveller, response: Arc<Response>) {
         let ready_us = self.clock.now_us();
+        // Judged when it came, perhaps by another rule.
+        let again = job.lease.standing.was.is_some();
+        if let Some(failure) = again.then(|| self.fetcher.judge_again(&job.lease.request, &response)).flatten() {
+            job.measured.started_at_us = Some(ready_us);
+            return self.end(job, Event::ProcessFailed(failure), None, None).await;
+        }
         let (output, begun_us, ended_us) = match self.processed(&mut job, response).await {
             Some(Worked::Ended(processed)) => processed,
             Some(Worked::TooSlow(begun_us)) => (Err(self.too_slow()), begun_us, self.clock.now_us()),
@@ -344,6 +303,21 @@ impl<S: Store> Context<S> {
             }
         };
         self.end(job, event, None, output).await;
+    }
+
+    /// The body, packed on a CPU thread, where that is wanted and helps. `None`: the run left first.
+    async fn packed(&self, response: &Arc<Response>) -> Option<Option<Bytes>> {
+        if !self.settings.compress || self.settings.keep_responses == KeepResponses::None {
+            return Some(None);
+        }
+        let (told, done) = oneshot::channel();
+        let response = response.clone();
+        self.threads.spawn(move || {
+            // Nobody listens any more where the run has left.
+            let _ = told.send(store::packing::pack(&response.body).map(Bytes::from));
+        });
+        // Whoever breaks off packs nothing.
+        Some(self.unless_left(done).await?.unwrap_or_default())
     }
 
     /// Runs the processor on a CPU thread, beside others, or alone where the job is a suspect. `None`: the run left first.
@@ -400,9 +374,14 @@ impl<S: Store> Context<S> {
 
     async fn end(&self, job: Traveller, event: Event, response: Option<Arc<Response>>, output: Option<Output>) {
         let Traveller { lease, standing, measured, late_permit, unsaved, slot } = job;
+        let at_us = self.clock.now_us();
         let response = response.or(unsaved);
+        let packed = match &response {
+            Some(response) => self.packed(response).await.unwrap_or_default(),
+            None => None,
+        };
         let (job, attempt) = (lease.job, lease.attempt);
-        let report = Report { job, attempt, standing, event, measured, response, output, late_permit };
+        let report = Report { job, attempt, standing, event, measured, response, packed, output, late_permit, at_us };
         self.report(Outcome::Ended(report, slot)).await;
     }
 

@@ -61,6 +61,16 @@ impl Threads {
         if *self.lost.borrow() < threads.cast_signed() { Ok(()) } else { Err(ThreadsLost { threads, limit }) }
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.pool.threads()
+    }
+
+    /// Runs this on a thread, once one is free: haul's own work, which ends.
+    pub(super) fn spawn(&self, task: impl FnOnce() + Send + 'static) {
+        self.pool.spawn(task);
+    }
+
     /// Runs this on a thread, once one is free. May be dropped: what has not begun by then never does.
     pub(super) async fn run<T: Send + 'static>(
         &self,

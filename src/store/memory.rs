@@ -132,6 +132,10 @@ impl Store for MemoryStore {
         Ok(self.with(|tables| tables.next_due()))
     }
 
+    async fn next_to_process(&self) -> Done<Option<Micros>> {
+        Ok(self.with(|tables| tables.next_to_process()))
+    }
+
     async fn pause_limit(&self, limit: &Limit, until_us: Micros) -> Done<()> {
         self.with(|tables| tables.pause_limit(limit, until_us));
         Ok(())

@@ -13,6 +13,7 @@ mod params;
 mod probe;
 mod rerender;
 mod results;
+pub mod samples;
 mod sandbox;
 mod stall;
 mod templates;
@@ -265,6 +266,12 @@ impl Store for SqliteStore {
         self.told(connection, "look for the next job", read).await
     }
 
+    async fn next_to_process(&self) -> Done<Option<Micros>> {
+        let connection = &mut self.writer().await.connection;
+        let read = async { Ok(scalar!(connection, "next_to_process.sql")) };
+        read.await.map_err(failed::<sqlx::Error>("look for the next job to process"))
+    }
+
     async fn pause_limit(&self, limit: &Limit, until_us: Micros) -> Done<()> {
         write_tx!(self, "pause the limit", |tx| {
             execute!(tx, "pause_limit.sql", &limit.name, until_us, limit.jitter_us);
@@ -281,7 +288,8 @@ impl Store for SqliteStore {
                 rows!(connection, "control.sql", run).first().map(|row| row.try_get(0)).transpose()?;
             let control = control.flatten();
             let asked = |what: &str| control.as_deref() == Some(what);
-            let look = Look { changed, stop: asked("stop"), pause: asked("pause"), log_bytes: disk::log_bytes(&self.path) };
+            let look =
+                Look { changed, stop: asked("stop"), pause: asked("pause"), log_bytes: disk::log_bytes(&self.path) };
             if let Some(Beat { at_us, boot }) = beat {
                 let (boot, boot_us) = boot.as_ref().map(|boot| (&boot.boot, boot.us)).unzip();
                 execute!(connection, "heartbeat.sql", run, at_us, boot, boot_us);
@@ -422,6 +430,10 @@ async fn write_back(
         let packed = pack::responses(batch);
         execute!(tx, "write_responses.sql", packed.rows, packed.blob);
     }
+    let dropped: Vec<_> = batch.iter().filter(|write| write.drops_response).map(|write| write.job).collect();
+    if !dropped.is_empty() {
+        execute!(tx, "prune.sql", pack::array(&dropped));
+    }
     if batch.iter().any(|write| write.output.is_some()) {
         let packed = pack::results(batch);
         let finished_at_us: Micros = scalar!(tx, "result_time.sql", now_us);
@@ -440,13 +452,14 @@ async fn move_permits(tx: &mut SqliteConnection, moved: &[(Micros, Micros)]) -> 
     Ok(())
 }
 
-/// Four columns from `at` on: state, failures, generation, crashes.
+/// Five columns from `at` on: state, failures, generation, crashes, was.
 fn standing(row: &SqliteRow, at: usize) -> Inner<Standing> {
     Ok(Standing {
         state: state(row.try_get(at)?)?,
         failures: row.try_get(at + 1)?,
         generation: row.try_get(at + 2)?,
         crashes: row.try_get(at + 3)?,
+        was: row.try_get::<Option<&str>, _>(at + 4)?.map(state).transpose()?,
     })
 }
 

@@ -8,6 +8,7 @@ mod formats;
 mod held;
 mod help;
 mod import;
+mod keep;
 mod network;
 mod numbers;
 mod prune;
@@ -15,14 +16,26 @@ mod query;
 mod readme;
 mod rejected;
 mod repeat;
+mod reprocess;
 mod retry;
 mod rules;
 mod runs;
 mod secrets;
 mod settings;
 mod show;
+mod sla;
 mod terminal;
 mod usage;
+
+/// The kept counts are the true ones.
+#[track_caller]
+fn counts_are_true(folder: &folder::Folder) {
+    let kept = "SELECT state, error_type, n FROM counts WHERE n > 0 ORDER BY 1, 2";
+    let counted =
+        "SELECT state, coalesce(error_type, '') AS error_type, count(*) AS n FROM jobs GROUP BY 1, 2 ORDER BY 1, 2";
+    let kept = folder.haul(&["query", "--csv", kept]).exits(0).out;
+    folder.haul(&["query", "--csv", counted]).exits(0).out_is(&kept);
+}
 
 /// Makes a database look as if a later haul had written it.
 fn newer(db: &std::path::Path) {

@@ -61,7 +61,7 @@ async fn is_usable(store: &SqliteStore, path: &Path) {
         ("PRAGMA page_size", 16_384),
         ("SELECT count(*) FROM job_view", 0),
         ("SELECT count(*) FROM meta", 1),
-        ("SELECT count(*) FROM _sqlx_migrations", SCHEMA_VERSION),
+        ("SELECT max(version) FROM _sqlx_migrations", SCHEMA_VERSION),
     ] {
         let found: i64 = sqlx::query_scalar(pragma).fetch_one(&mut conn).await.expect(pragma);
         assert_eq!(found, expected, "{pragma}");

@@ -13,6 +13,7 @@ mod lock;
 mod paused;
 mod poison;
 mod redirects;
+mod reprocess;
 mod retries;
 mod signals;
 mod stalls;

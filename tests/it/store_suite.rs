@@ -55,6 +55,7 @@ pub(crate) struct JobRow {
     pub(crate) due_at_us: Micros,
     pub(crate) leased_by: Option<i64>,
     pub(crate) crashes: u32,
+    pub(crate) was: Option<State>,
     pub(crate) error_type: Option<ErrorType>,
     pub(crate) finished: bool,
 }
@@ -254,6 +255,9 @@ macro_rules! store_suite {
                 a_job_named_twice_is_moved_once_and_an_unknown_one_is_nothing,
                 what_was_moved_is_moved_after_a_crash_too,
                 a_retried_job_whose_old_lease_comes_back_is_not_disturbed,
+                what_was_answered_is_processed_again_and_stays_what_it_was_where_that_fails,
+                a_death_leaves_what_is_processed_again_to_the_next_run,
+                the_next_job_to_process_needs_no_request,
                 responses_are_dropped_of_finished_jobs_alone,
                 a_stop_that_was_asked_for_is_seen_until_the_run_ends,
                 a_pause_that_was_asked_for_is_seen_until_it_is_taken_back_or_the_run_ends,

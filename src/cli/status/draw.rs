@@ -149,9 +149,11 @@ fn latency(out: &mut impl Write, o: &Overview) -> io::Result<()> {
         let [p50, p90, p99, max] = [s.p50_ms, s.p90_ms, s.p99_ms, s.max_ms].map(ms);
         writeln!(out, "{stage:<16} {:>9} {p50:>9} {p90:>9} {p99:>9} {max:>9}", digits(s.n))?;
     }
-    if let Some(sla) = &o.sla {
-        let deadline = sla.sla_ms.map_or_else(String::new, |sla_ms| format!(" of {} ms", ms(sla_ms)));
-        writeln!(out, "\nSLA{deadline}: {:.2} % in time, {} late", sla.percent, digits(sla.late))?;
+    for (sla, of) in [(o.run_sla, "this run"), (o.sla.filter(|_| o.run_sla != o.sla), "all runs")] {
+        if let Some(sla) = sla {
+            let deadline = sla.sla_ms.map_or_else(String::new, |sla_ms| format!(" of {} ms", ms(sla_ms)));
+            writeln!(out, "\nSLA{deadline}: {:.2} % in time in {of}, {} late", sla.percent, digits(sla.late))?;
+        }
     }
     Ok(())
 }

@@ -116,6 +116,10 @@ impl Store for Kept {
         unreachable!()
     }
 
+    async fn next_to_process(&self) -> Done<Option<Micros>> {
+        unreachable!()
+    }
+
     async fn pause_limit(&self, _: &Limit, _: Micros) -> Done<()> {
         unreachable!()
     }

@@ -148,7 +148,7 @@ fn fresh(import: i64, new: &NewJob, now_us: Micros) -> Job {
         import,
         line: new.line,
         request: new.request.clone(),
-        standing: Standing { state: State::Pending, failures: 0, generation: 0, crashes: 0 },
+        standing: Standing { state: State::Pending, failures: 0, generation: 0, crashes: 0, was: None },
         attempts: 0,
         due_at_us: 0,
         run: None,

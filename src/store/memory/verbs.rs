@@ -206,10 +206,13 @@ impl Tables {
                 done.stale.push(i);
                 continue;
             }
-            let attempt = Attempt { run, measured: back.measured.clone(), error: back.next.error.clone() };
+            let attempt = Attempt { run, measured: back.measured.clone(), error: back.next.fault().cloned() };
             self.attempts.insert((back.job, back.attempt), attempt);
             if let Some(response) = &back.response {
                 self.responses.insert(back.job, (back.attempt, Arc::clone(response)));
+            }
+            if back.drops_response {
+                self.responses.remove(&back.job);
             }
             if let Some(output) = &back.output {
                 self.results.insert(back.job, (back.attempt, output.clone()));
@@ -261,6 +264,11 @@ impl Tables {
 
     pub(super) fn next_due(&self) -> Option<Micros> {
         self.jobs.values().filter(|job| job.is_free()).map(|job| job.due_at_us).min()
+    }
+
+    pub(super) fn next_to_process(&self) -> Option<Micros> {
+        let stored = |job: &&Arc<Job>| job.is_free() && job.standing.state == State::Fetched;
+        self.jobs.values().filter(stored).map(|job| job.due_at_us).min()
     }
 
     pub(super) fn pause_limit(&mut self, limit: &Limit, until_us: Micros) {

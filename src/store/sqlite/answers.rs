@@ -11,6 +11,7 @@ use super::pack::array;
 use crate::result_line::{LineError, ResultLine, SCHEMA, Timings, is_retryable, raw};
 use crate::secret::shown;
 use crate::status::StatusSet;
+use crate::store::packing;
 
 /// What a result line is made of, in the order in which it is read.
 const LINE: &str = "id, key, state, method, url, attempts, status_code, started_at, rate_wait_ms, ttfb_ms, fetch_ms, \
@@ -275,9 +276,7 @@ pub(super) fn line(columns: &mut Columns<'_>, retry_on: &StatusSet) -> ResultLin
 /// Headers, body and its encoding; nothing where there is no response, or it was not asked for.
 pub(super) fn stored(columns: &mut Columns<'_>) -> Result<Option<Stored>, String> {
     let (headers, body, encoding) = (columns.text(), columns.bytes(), columns.text());
-    if let Some(encoding) = encoding {
-        return Err(format!("a stored body is packed with {encoding}, which this version of haul cannot unpack"));
-    }
+    let body = body.map(|body| packing::unpack(body, encoding.as_deref())).transpose()?;
     Ok(headers.zip(body).map(|(headers, body)| Stored { headers, body }))
 }
 

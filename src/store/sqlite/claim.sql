@@ -3,7 +3,7 @@
 -- The two `IS NULL` let SQLite prove the partial index `jobs_ready`; one ORDER BY over all would sort everything that is
 -- pending. One row for all of them: each row would wake the caller.
 SELECT json_group_array(json_array(
-    j.id, j.attempts + 1, j.key, j.state, j.failures, j.generation, j.crashes, j.error_type IS 'interrupted',
+    j.id, j.attempts + 1, j.key, j.state, j.failures, j.generation, j.crashes, j.was, j.error_type IS 'interrupted',
     r.method, r.url, r.headers, r.row, iif(typeof(r.body) = 'text', r.body, NULL), typeof(r.body) = 'blob'))
 FROM (
     SELECT id FROM (

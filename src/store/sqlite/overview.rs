@@ -43,7 +43,8 @@ async fn read(conn: &mut SqliteConnection, now_us: Micros) -> Read<Overview> {
         limits: limits(conn, now_us).await?,
         failures: failures(conn).await?,
         latency: latency(conn, since, run.as_ref().map_or(0, |run| run.id)).await?,
-        sla: sla(conn).await?,
+        sla: sla(sqlx::query(include_str!("overview/sla.sql")).fetch_optional(&mut *conn).await?)?,
+        run_sla: run_sla(conn, since, run.as_ref()).await?,
         eta_s: going.map(|per_s| jobs.left() as f64 / per_s),
         jobs,
         run,
@@ -196,8 +197,14 @@ async fn latency(conn: &mut SqliteConnection, since: Micros, run: i64) -> Read<V
     rows.iter().map(stage).collect()
 }
 
-async fn sla(conn: &mut SqliteConnection) -> Read<Option<Sla>> {
-    let row = sqlx::query(include_str!("overview/sla.sql")).fetch_optional(conn).await?;
+/// Results in time of the run that began in this minute.
+async fn run_sla(conn: &mut SqliteConnection, since: Micros, run: Option<&Run>) -> Read<Option<Sla>> {
+    let Some(run) = run else { return Ok(None) };
+    let asked = sqlx::query(include_str!("overview/run_sla.sql")).bind(since).bind(run.id);
+    sla(asked.fetch_optional(conn).await?)
+}
+
+fn sla(row: Option<SqliteRow>) -> Read<Option<Sla>> {
     let Some(row) = row else { return Ok(None) };
     Ok(Some(Sla {
         sla_ms: row.try_get(0)?,

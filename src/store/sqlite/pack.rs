@@ -6,7 +6,7 @@ use crate::attempt::Measured;
 use crate::job::State;
 use crate::minutes::Minutes;
 use crate::request::Request;
-use crate::store::{NewJob, OnConflict, WriteBack};
+use crate::store::{NewJob, OnConflict, WriteBack, packing};
 
 /// Rows, and the bytes they point into.
 #[derive(Debug, Default)]
@@ -106,6 +106,7 @@ pub(super) fn jobs(batch: &[&WriteBack], run: i64, now_us: i64) -> String {
                 message,
                 standing.state.is_final().then_some(now_us),
                 next.keep_lease.then_some(run),
+                standing.was.map(State::as_str),
             )
         })
         .collect();
@@ -119,7 +120,7 @@ pub(super) fn attempts(batch: &[&WriteBack]) -> String {
         .map(|write| {
             let Measured { started_at_us, rate_wait_us, ttfb_us, fetch_us, queue_us, process_us, .. } = write.measured;
             let Measured { latency_us, within_sla, status_code, bytes, .. } = write.measured;
-            let (error_type, message) = write.next.error.as_ref().map(|(t, m)| (t.as_str(), m.as_str())).unzip();
+            let (error_type, message) = write.next.fault().map(|(t, m)| (t.as_str(), m.as_str())).unzip();
             (
                 write.job,
                 write.attempt,
@@ -148,8 +149,9 @@ pub(super) fn responses(batch: &[&WriteBack]) -> Packed {
         .iter()
         .filter_map(|write| {
             let response = write.response.as_deref()?;
-            let (offset, length) = put(&mut blob, &response.body);
-            let (headers, text) = (array(&response.headers), u8::from(is_text(&response.body)));
+            let (offset, length) = put(&mut blob, write.packed.as_ref().unwrap_or(&response.body));
+            let encoding = write.packed.as_ref().map(|_| packing::ZSTD);
+            let (headers, text) = (array(&response.headers), u8::from(encoding.is_none() && is_text(&response.body)));
             Some((
                 write.job,
                 write.attempt,
@@ -159,6 +161,7 @@ pub(super) fn responses(batch: &[&WriteBack]) -> Packed {
                 length,
                 text,
                 response.fetched_at_us,
+                encoding,
             ))
         })
         .collect();

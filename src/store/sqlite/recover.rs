@@ -97,14 +97,14 @@ async fn free_dead_leases(
     for row in rows!(tx, "leased.sql") {
         let (job, attempt) = (row.try_get(0)?, row.try_get(1)?);
         let standing = standing(&row, 2)?;
-        let (error_type, permit_us): (Option<String>, Micros) = (row.try_get(6)?, row.try_get(7)?);
+        let (error_type, permit_us): (Option<String>, Micros) = (row.try_get(7)?, row.try_get(8)?);
         let permit_us = permit_us.saturating_add(wall_clock.step_us());
         if standing.state == State::Pending && permit_us < now_us {
             // Its request may have left as late as the run died: on a connection that was long in opening, say.
             late.push((permit_us, now_us));
         }
         from.push(format!("{} {}", standing.state.as_str(), error_type.unwrap_or_default()));
-        let event = Event::of_death(standing.state, row.try_get(8)?, again);
+        let event = Event::of_death(standing.state, row.try_get(9)?, again);
         lost += u64::from(event == Event::Lost);
         let next = job::next(standing, &event, &rules, job, attempt, now_us);
         batch.push(WriteBack { job, attempt, next, ..WriteBack::default() });

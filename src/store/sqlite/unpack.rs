@@ -14,7 +14,7 @@ use crate::clock::Micros;
 use crate::job::{Job, Standing, State};
 use crate::request::Request;
 use crate::response::Response;
-use crate::store::Lease;
+use crate::store::{Lease, packing};
 
 /// The jobs that `claim.sql` found.
 pub(super) struct Claimed {
@@ -26,7 +26,7 @@ pub(super) struct Claimed {
 
 /// A job in the array that `claim.sql` gives. JSON within it is text.
 #[derive(Deserialize)]
-struct Row14<'a>(
+struct Row15<'a>(
     i64,
     u32,
     String,
@@ -34,6 +34,7 @@ struct Row14<'a>(
     u32,
     u32,
     u32,
+    Option<&'a str>,
     u8,
     String,
     String,
@@ -45,11 +46,11 @@ struct Row14<'a>(
 
 /// Reads what `claim.sql` gave, handing out permits to those that ask, in their order.
 pub(super) fn claimed(json: &str, permits: &[Micros]) -> Inner<Claimed> {
-    let rows: Vec<Row14<'_>> = serde_json::from_str(json)?;
+    let rows: Vec<Row15<'_>> = serde_json::from_str(json)?;
     let mut permits = permits.iter().copied();
     let mut found = Claimed { leases: Vec::with_capacity(rows.len()), binary: Vec::new() };
     for row in rows {
-        let Row14(
+        let Row15(
             job,
             attempt,
             key,
@@ -57,6 +58,7 @@ pub(super) fn claimed(json: &str, permits: &[Micros]) -> Inner<Claimed> {
             failures,
             generation,
             crashes,
+            was,
             suspect,
             method,
             url,
@@ -65,7 +67,8 @@ pub(super) fn claimed(json: &str, permits: &[Micros]) -> Inner<Claimed> {
             body,
             binary,
         ) = row;
-        let standing = Standing { state: state(in_state)?, failures, generation, crashes };
+        let was = was.map(state).transpose()?;
+        let standing = Standing { state: state(in_state)?, failures, generation, crashes, was };
         let body = body.map(Bytes::from);
         let request = Request { method, url, headers: object(&headers)?, body, row: object(&cells)? };
         let seen = Job::claimed(job, attempt, key, request);
@@ -100,7 +103,7 @@ fn response(row: &SqliteRow) -> Inner<Response> {
     Ok(Response {
         status_code: row.try_get(1)?,
         headers: serde_json::from_str(row.try_get(2)?)?,
-        body: Bytes::from(row.try_get::<Vec<u8>, _>(3)?),
+        body: Bytes::from(packing::unpack(row.try_get(3)?, row.try_get(5)?)?),
         fetched_at_us: row.try_get(4)?,
     })
 }

@@ -10,8 +10,8 @@ use crate::clock::Micros;
 use crate::job::{self, Next, Standing, Wish};
 use crate::store::{Granted, WriteBack};
 
-/// A row of `standings.sql`: id, state, failures, generation, crashes, type of failure, leased, has a response.
-type Row = (i64, String, u32, u32, u32, Option<String>, u8, u8);
+/// A row of `standings.sql`: id, state, failures, generation, crashes, was, type of failure, leased, has a response.
+type Row = (i64, String, u32, u32, u32, Option<String>, Option<String>, u8, u8);
 
 /// The transaction of [`crate::store::Store::grant`].
 pub(super) async fn grant(tx: &mut SqliteConnection, wish: Wish, jobs: &[i64], now_us: Micros) -> Inner<Granted> {
@@ -22,12 +22,13 @@ pub(super) async fn grant(tx: &mut SqliteConnection, wish: Wish, jobs: &[i64], n
     let standings: Vec<Row> = serde_json::from_str(&standings)?;
     let mut granted = Granted::default();
     let (mut from, mut batch) = (Vec::new(), Vec::new());
-    for (job, state, failures, generation, crashes, error_type, leased, has_response) in standings {
+    for (job, state, failures, generation, crashes, was, error_type, leased, has_response) in standings {
         if leased != 0 {
             granted.held += 1;
             continue;
         }
-        let standing = Standing { state: super::state(&state)?, failures, generation, crashes };
+        let was = was.as_deref().map(super::state).transpose()?;
+        let standing = Standing { state: super::state(&state)?, failures, generation, crashes, was };
         let failure = error_type.clone().map(ErrorType::stored);
         let Some(standing) = job::wished(wish, standing, failure.as_ref(), has_response != 0) else {
             granted.unfit += 1;

@@ -123,6 +123,11 @@ fn bad_flags_are_told() {
 }
 
 #[test]
+fn bad_calls_of_reprocess_are_told() {
+    holds("reprocess");
+}
+
+#[test]
 fn bad_databases_are_told() {
     holds("databases");
 }

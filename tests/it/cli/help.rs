@@ -2,7 +2,7 @@
 
 use super::folder::Folder;
 
-const VERBS: [(&str, &str); 15] = [
+const VERBS: [(&str, &str); 16] = [
     ("run", "Import what is given, if anything, then drain until nothing is left to do"),
     ("resume", "Go on where the last run stopped, as it did"),
     ("import", "Only import: rows become jobs, none is sent"),
@@ -10,6 +10,7 @@ const VERBS: [(&str, &str); 15] = [
     ("show", "Show one job: its request, attempts, timings, response and result"),
     ("query", "Ask the database anything, in SQL; nothing can be changed"),
     ("retry", "Send failed jobs back to the stage that failed; what failed in processing costs no request"),
+    ("reprocess", "Run your code again over stored responses, on all cores; sends nothing"),
     ("cancel", "Take jobs out that should not be sent; neither done nor failed"),
     ("pause", "Have the run that is going send nothing until `haul unpause`, from another terminal"),
     ("unpause", "Have a paused run go on, from another terminal"),

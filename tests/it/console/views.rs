@@ -115,6 +115,7 @@ async fn the_overview_adds_up() {
         ["rate_wait", "fetch", "latency"]
     );
     assert_eq!(o.sla.map(|sla| (sla.within, sla.late)), Some((90, 10)));
+    assert_eq!(o.run_sla.map(|sla| sla.within + sla.late), Some(o.results.n));
     let gone = overview(&mut conn, now_us + 60_000_000).await.expect("numbers");
     assert_eq!(gone.run.map(|run| run.phase), Some(Phase::Gone));
     assert_eq!((gone.eta_s, gone.results.now_per_s), (None, None));

@@ -22,7 +22,7 @@ const GROUND: &str = "
     INSERT INTO counts (state, n) VALUES ('pending', 1);";
 
 /// What must not be: a sentence, and a statement that would make it true.
-const FORBIDDEN: [(&str, &str); 43] = [
+const FORBIDDEN: [(&str, &str); 45] = [
     ("a state of another name", "UPDATE jobs SET state = 'running' WHERE id = 1"),
     ("a job without a key", "UPDATE jobs SET key = '' WHERE id = 1"),
     ("two jobs of one key", "UPDATE jobs SET key = 'fetched' WHERE id = 1"),
@@ -43,6 +43,8 @@ const FORBIDDEN: [(&str, &str); 43] = [
     ("a message without an error", "UPDATE jobs SET error_message = 'no answer' WHERE id = 1"),
     ("a failure without an error", "UPDATE jobs SET error_type = NULL, error_message = NULL WHERE id = 5"),
     ("a success with an error", "UPDATE jobs SET error_type = 'timeout', error_message = '' WHERE id = 3"),
+    ("a job done again that is not to be done", "UPDATE jobs SET was = 'succeeded' WHERE id = 1"),
+    ("a job done again that was never done", "UPDATE jobs SET was = 'pending' WHERE id = 2"),
     ("headers that are no JSON", "INSERT INTO requests (job_id, method, url, headers) VALUES (1, 'GET', '', 'a: b')"),
     ("a row that is no JSON", "INSERT INTO requests (job_id, method, url, row) VALUES (1, 'GET', '', 'a,b')"),
     ("attempt number none", "INSERT INTO attempts (job_id, attempt, run_id) VALUES (1, 0, 1)"),

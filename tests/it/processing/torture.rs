@@ -72,6 +72,7 @@ fn a_run_of_evil_closures() {
         lasts: None,
         max_requests: None,
         max_wait: None,
+        sends: true,
         max_failures: None,
         stop_if: None,
         stop: Stop::new(),

@@ -196,12 +196,6 @@ impl Running {
         assert!(sent.expect("the program `kill`").success(), "the process is gone");
     }
 
-    /// Sends a signal, unless the process has ended.
-    pub(crate) fn signal_if_there(&self, name: &str) {
-        // An error here is a process that has ended already.
-        let _ = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).output();
-    }
-
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()

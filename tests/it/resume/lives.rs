@@ -69,8 +69,11 @@ pub(crate) fn processes(lives: &[Life]) -> Vec<Range<u64>> {
     lives.iter().map(|life| life.began_ns..life.killed_ns).collect()
 }
 
+/// Claims of leases.
+type Claims = HashSet<Claim>;
+
 /// The claims that were lost to the kills, and those that the database knows as interrupted: key and claim of each.
-pub(crate) fn lost_and_noted(bench: &Bench, lives: &[Life]) -> (HashSet<Claim>, HashSet<Claim>) {
+pub(crate) fn lost_and_noted(bench: &Bench, lives: &[Life]) -> (Claims, Claims) {
     let rows: Vec<(String, i64)> = bench
         .rows("SELECT key, attempt FROM attempts AS a JOIN jobs ON id = job_id WHERE a.error_type = 'interrupted'");
     (lives.iter().flat_map(|life| life.leases.clone()).collect(), rows.into_iter().collect())

@@ -40,6 +40,7 @@ fn run_here(database: &Path, work: Work, stop: Stop) {
         secret_headers: Vec::new(),
         settings: Settings { concurrency: 16, threads: 2, ..Settings::default() },
         work,
+        sends: true,
         limit: None,
         lasts: None,
         max_requests: None,

@@ -58,6 +58,7 @@ fn job_row(id: i64, job: &Job) -> JobRow {
         due_at_us: job.due_at_us,
         leased_by: job.run,
         crashes: job.standing.crashes,
+        was: job.standing.was,
         error_type: job.error.as_ref().map(|(error_type, _)| error_type.clone()),
         finished: job.finished_at_us.is_some(),
     }

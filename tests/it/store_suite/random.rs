@@ -101,7 +101,7 @@ fn choose(random: &mut Random, at: &Scene<MemoryStore>, held: &mut Vec<(i64, Lea
         93..95 => Verb::Look { beat: random.percent(50) },
         95..96 => Verb::Wait(random.below(3_600) as i64 * SECOND_US),
         96..98 => {
-            let wish = [Wish::Retry, Wish::Retry, Wish::Refetch, Wish::Cancel][random.below(4)];
+            let wish = [Wish::Retry, Wish::Reprocess, Wish::Refetch, Wish::Cancel][random.below(4)];
             Verb::Grant { wish, jobs: any_jobs(random) }
         }
         98..99 if random.percent(80) => Verb::Prune { jobs: any_jobs(random) },
@@ -194,5 +194,6 @@ async fn play<T: Inspect>(at: &mut Scene<T>, verb: &Verb) -> (String, Vec<Lease>
             String::new()
         }
     };
-    (format!("{told} {:?}", at.store().next_due().await), Vec::new())
+    let next = (at.store().next_due().await, at.store().next_to_process().await);
+    (format!("{told} {next:?}"), Vec::new())
 }

@@ -105,6 +105,7 @@ fn job(row: &SqliteRow) -> JobRow {
         due_at_us: row.get("due_at_us"),
         leased_by: row.get("run_id"),
         crashes: row.get("crashes"),
+        was: row.get::<Option<&str>, _>("was").map(|was| State::parse(was).expect("a state")),
         error_type: error_type(row),
         finished: row.get::<Option<i64>, _>("finished_at_us").is_some(),
     }

@@ -165,6 +165,76 @@ pub(crate) async fn a_retried_job_whose_old_lease_comes_back_is_not_disturbed<T:
     assert_eq!(at.rows().await, before);
 }
 
+/// Response and result are there from an earlier claim, and it is to be processed again.
+async fn to_process_again<T: Inspect>(at: Scene<T>) -> Scene<T> {
+    let at = places(at).await;
+    let all = ["asked", "refused", "stored", "done", "held", "fresh"];
+    let granted = grant(&at, Wish::Reprocess, &all).await;
+    assert_eq!(granted, Granted { fetched: 2, held: 1, unfit: 3, ..Granted::default() });
+    at
+}
+
+pub(crate) async fn what_was_answered_is_processed_again_and_stays_what_it_was_where_that_fails<T: Inspect>(
+    at: Scene<T>,
+) {
+    let at = to_process_again(at).await;
+    let before = at.rows().await;
+    for (key, was) in [("done", State::Succeeded), ("refused", State::Failed)] {
+        let job = before.job(key);
+        assert_eq!((job.state, job.was), (State::Fetched, Some(was)), "{key}");
+        assert!(is_forgiven(job), "{job:?}");
+    }
+    assert_eq!(before.results[&before.job("done").id].1, "1", "until there is a new one");
+    let claimed = at.claim(2).await;
+    assert!(claimed.iter().all(|lease| lease.permit_us.is_none() && lease.response.is_some()), "{claimed:?}");
+    let worse = || Event::ProcessFailed(Failure::new(ErrorType::PROCESS_ERROR, Verdict::Permanent, "worse"));
+    at.commit(&claimed.iter().map(|lease| at.back(lease, lease.standing, &worse())).collect::<Vec<_>>()).await;
+    let rows = at.rows().await;
+    assert_eq!((rows.job("done").state, rows.job("refused").state), (State::Succeeded, State::Failed));
+    assert_eq!((rows.job("done").was, &rows.job("done").error_type), (None, &None));
+    assert_eq!(rows.results, before.results, "the old result stays");
+    for key in ["done", "refused"] {
+        let (_, last) = rows.attempts_of(key).pop().expect("an attempt");
+        assert_eq!(last.error_type, Some(ErrorType::PROCESS_ERROR), "{key}");
+    }
+    assert_eq!(grant(&at, Wish::Reprocess, &["done", "refused"]).await.fetched, 2);
+    let claimed = at.claim(2).await;
+    at.commit(&claimed.iter().map(|lease| at.done(lease, "new")).collect::<Vec<_>>()).await;
+    let rows = at.rows().await;
+    for key in ["done", "refused"] {
+        let job = rows.job(key);
+        assert_eq!((job.state, job.was, &*rows.results[&job.id].1), (State::Succeeded, None, "new"), "{key}");
+    }
+}
+
+pub(crate) async fn a_death_leaves_what_is_processed_again_to_the_next_run<T: Inspect>(at: Scene<T>) {
+    let mut at = to_process_again(at).await;
+    for nth in 0..3 {
+        let claimed = at.claim(2).await;
+        assert_eq!(claimed.len(), 2, "{nth}");
+        let done = claimed.iter().find(|lease| lease.key == "done").expect("it is among them");
+        assert_eq!((done.standing.was, done.suspect), (Some(State::Succeeded), nth > 0));
+        assert!(done.permit_us.is_none(), "it needs no request");
+        at.store().accuse(at.run, done.job, done.attempt).await.expect("accuse");
+        at.crash().await;
+    }
+    let rows = at.rows().await;
+    let done = rows.job("done");
+    assert_eq!((done.state, done.was, done.crashes), (State::Succeeded, None, 0), "poison, but it has a result");
+    assert_eq!(rows.results[&done.id].1, "1");
+    assert_eq!((rows.job("refused").state, rows.job("refused").was), (State::Fetched, Some(State::Failed)));
+}
+
+pub(crate) async fn the_next_job_to_process_needs_no_request<T: Inspect>(at: Scene<T>) {
+    let at = at.with(&["a", "b"]).await;
+    let next = async |at: &Scene<T>| at.store().next_to_process().await.expect("the next");
+    assert_eq!(next(&at).await, None, "both ask for a request");
+    let lease = at.claim_one().await;
+    at.commit(&[at.parked(&lease, "kept", at.now_us + SECOND_US)]).await;
+    assert_eq!(next(&at).await, Some(at.now_us + SECOND_US));
+    assert_eq!(at.store().next_due().await.expect("the next"), Some(0), "and the other asks for one now");
+}
+
 pub(crate) async fn responses_are_dropped_of_finished_jobs_alone<T: Inspect>(at: Scene<T>) {
     let at = places(at).await;
     grant(&at, Wish::Refetch, &["done"]).await;

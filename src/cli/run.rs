@@ -80,7 +80,7 @@ pub(crate) struct OnceFlags {
     /// Send at most so many requests, retries included, then stop
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_requests: Option<u64>,
-    /// Stop with exit 5 once so many jobs, or so many % of those finished, failed for good [default: the first 20 all did]
+    /// Stop with exit 5 once so many jobs, or so many % of those finished, failed for good [default: the first 20 all did, or 10 in a row by TLS]
     #[arg(long, value_name = "N|P%")]
     max_failures: Option<MaxFailures>,
     /// Stop with exit 5 once this jq expression is true of the body of a response, whatever its status; 'jq:@FILE' too

@@ -128,6 +128,18 @@ pub(super) fn may_be_done(error: &reqwest::Error) -> bool {
     !error.is_connect() && !error.is_builder()
 }
 
+/// What the TLS library calls a server that it cannot come to terms with; an alert of an internal error may pass.
+const TLS_WORDS: [&str; 8] = [
+    "certificate",
+    "tls",
+    "TLS",
+    "received fatal alert",
+    "received corrupt message",
+    "received unexpected",
+    "peer is incompatible",
+    "peer misbehaved",
+];
+
 /// By what reqwest tells, and where it tells nothing by the words of the causes below it.
 fn error_type(error: &reqwest::Error, chain: &str) -> ErrorType {
     // That it was read from a connection says nothing of what was wrong with it.
@@ -137,7 +149,7 @@ fn error_type(error: &reqwest::Error, chain: &str) -> ErrorType {
         ErrorType::TIMEOUT
     } else if says(&["dns error", "failed to lookup address"]) {
         ErrorType::DNS
-    } else if says(&["certificate", "tls", "TLS", "HandshakeFailure", "InvalidContentType"]) {
+    } else if says(&TLS_WORDS) && !says(&["fatal alert: InternalError"]) {
         ErrorType::TLS
     } else if says(&["end of file before message length", "unexpected EOF during chunk", "body write aborted"]) {
         ErrorType::BODY_TRUNCATED

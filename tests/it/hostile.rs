@@ -7,6 +7,7 @@
 mod bodies;
 mod connection;
 mod framing;
+mod fuzz;
 mod limits;
 mod names;
 mod row;

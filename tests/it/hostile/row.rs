@@ -8,7 +8,7 @@ use super::wire::Hostile;
 use crate::resume::bench::{Bench, card};
 
 /// No job may take longer than its deadline and this: 100 ms, and what a busy machine takes to get to it.
-const GRACE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 600 } else { 100 });
+pub(super) const GRACE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 600 } else { 100 });
 
 /// What a run may take beside its requests: to start, to write its database, to wait between tries.
 const AROUND: Duration = Duration::from_secs(8);
@@ -17,7 +17,7 @@ const AROUND: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// What a run may ever hold in memory.
-const MOST_KIB: u64 = 200 << 10;
+pub(super) const MOST_KIB: u64 = 200 << 10;
 
 /// What happens, and what must come of it.
 #[derive(Debug, Clone)]
@@ -102,7 +102,7 @@ impl Row {
 }
 
 /// The most memory that a process has had so far.
-fn peak_kib(id: u32) -> Option<u64> {
+pub(super) fn peak_kib(id: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse().ok()

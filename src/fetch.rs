@@ -5,6 +5,8 @@ mod budget;
 mod client;
 mod connection;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 mod outgoing;
 mod public_resolver;
 mod redirect;

@@ -66,10 +66,7 @@ fn a_body_without_end_is_cut_and_one_that_announces_too_much_is_not_read() {
     let says = "--max-body allows more";
     // Those for whom there is no memory yet wait, and their time runs.
     let row = Row::permanent("N10 a body without end, to 40 jobs at once", "body_too_large", says);
-    Row { timeout: std::time::Duration::from_secs(20), ..row }
-        .jobs(40)
-        .with(&["--max-failures", "99"])
-        .meets(&endless);
+    Row { timeout: std::time::Duration::from_secs(20), ..row }.jobs(40).with(&["--max-failures", "99"]).meets(&endless);
     let huge = Hostile::start(|wire| wire.send("HTTP/1.1 200 OK\r\ncontent-length: 1000000000\r\n\r\n"));
     Row::permanent("N10 a gigabyte is announced", "body_too_large", says).meets(&huge);
     let failed = Hostile::start(|wire| wire.send("HTTP/1.1 500 x\r\n\r\n").and_then(|_| wire.forever(b"x")));
@@ -110,7 +107,8 @@ fn an_error_in_a_success_is_found_by_a_rule_or_a_processor_and_never_tried_again
     let error = Hostile::start(|wire| wire.answer(200, "", r#"{"error":"no such thing"}"#));
     Row::permanent("N16 an error in a 200", "fail_if", "").with(&["--fail-if", "jq:.error"]).meets(&error);
     let deep = |n: usize| [b"[".repeat(n), b"]".repeat(n)].concat();
-    let with = |body: Vec<u8>| Hostile::start(move |wire| wire.answer(200, "content-type: application/json\r\n", &body));
+    let with =
+        |body: Vec<u8>| Hostile::start(move |wire| wire.answer(200, "content-type: application/json\r\n", &body));
     let jq: &[&str] = &["--process", "jq:.a"];
     Row::permanent("N16 a page in place of JSON", "process_error", "").with(jq).meets(&Hostile::start(page));
     for (fault, body) in [

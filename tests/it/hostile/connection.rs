@@ -78,7 +78,8 @@ fn a_server_that_closes_its_idle_connections_costs_no_job() {
         wire.answer(200, "", "1")?;
         Ok(wire.turn % 3 != 2)
     });
-    let met = Row::fine("N18 every third answer closes, without a word", "1").jobs(200).with(&["-c", "4"]).meets(&races);
+    let met =
+        Row::fine("N18 every third answer closes, without a word", "1").jobs(200).with(&["-c", "4"]).meets(&races);
     // What was never begun may be sent anew; no answer was lost.
     assert_eq!((met.bench.number("SELECT count(*) FROM results"), races.asked()), (200, 200));
 }

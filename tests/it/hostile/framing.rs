@@ -87,9 +87,8 @@ fn chunks_that_are_none_fail_for_good_and_endless_ones_are_cut() {
 #[test]
 fn heads_that_never_end_cost_no_memory() {
     // Some twenty thousand a second: more keep a debug build busy reading them beyond any deadline.
-    let endless = |bytes: &'static str| {
-        Hostile::start(move |wire| wire.drip(&[bytes.repeat(50)], Duration::from_millis(2)))
-    };
+    let endless =
+        |bytes: &'static str| Hostile::start(move |wire| wire.drip(&[bytes.repeat(50)], Duration::from_millis(2)));
     Row::timeout("N8 1xx without end").meets(&endless("HTTP/1.1 100 Continue\r\n\r\n"));
     let hints = endless("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n");
     Row::timeout("N8 early hints without end, to 4 jobs").jobs(4).meets(&hints);

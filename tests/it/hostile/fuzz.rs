@@ -21,11 +21,17 @@ fn valid(random: &mut Random) -> Vec<u8> {
     let text = |text: &str| text.as_bytes().to_vec();
     match random.below(9) {
         0 | 1 => text("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n[1,2,3,4]"),
-        2 => text("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\n[1,2\r\n5;x=\"y\"\r\n,3,4]\r\n0\r\nx-t: 1\r\n\r\n"),
+        2 => text(
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\n[1,2\r\n5;x=\"y\"\r\n,3,4]\r\n0\r\nx-t: 1\r\n\r\n",
+        ),
         3 => [&b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 29\r\n\r\n"[..], GZIP].concat(),
         4 => text("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{\"a\":[1,{\"b\":null}]}"),
-        5 => text("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nlink: <x>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"),
-        6 => text("HTTP/1.1 404 Not Found\r\ndate: Mon, 23 Nov 2026 10:00:00 GMT\r\nretry-after: 5\r\ncontent-length: 4\r\n\r\ngone"),
+        5 => text(
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nlink: <x>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+        ),
+        6 => text(
+            "HTTP/1.1 404 Not Found\r\ndate: Mon, 23 Nov 2026 10:00:00 GMT\r\nretry-after: 5\r\ncontent-length: 4\r\n\r\ngone",
+        ),
         7 => text("HTTP/1.1 302 Found\r\nlocation: /3\r\ncontent-length: 0\r\n\r\n"),
         _ => text("HTTP/1.1 204 No Content\r\nserver: x\r\n\r\n"),
     }
@@ -128,7 +134,8 @@ fn whatever_a_server_answers_every_job_has_one_end_in_time_and_memory() {
     let clock = Clock::start();
     let began_us = clock.now_us();
     let timeout = format!("{}ms", TIMEOUT.as_millis());
-    let flags = ["run", "--timeout", &timeout, "--max-attempts", "1", "--max-failures", "9000000", "--max-redirects", "2"];
+    let flags =
+        ["run", "--timeout", &timeout, "--max-attempts", "1", "--max-failures", "9000000", "--max-redirects", "2"];
     let mut run = bench.start(&flags);
     let id = run.id();
     let mut kib = 0;
@@ -148,7 +155,8 @@ fn whatever_a_server_answers_every_job_has_one_end_in_time_and_memory() {
     let succeeded = number("SELECT count(*) FROM jobs WHERE state = 'succeeded'");
     assert_eq!(succeeded, number("SELECT count(*) FROM results"), "seed {seed}");
     let longest = span(number("SELECT max(coalesce(fetch_us, 0)) FROM attempts"));
-    let late = "SELECT max(finished_at_us - started_at_us) FROM jobs JOIN attempts ON job_id = id AND attempt = attempts";
+    let late =
+        "SELECT max(finished_at_us - started_at_us) FROM jobs JOIN attempts ON job_id = id AND attempt = attempts";
     let ends = span(number(late));
     let kinds: Vec<(String, i64)> =
         bench.rows("SELECT coalesce(error_type, '-') AS kind, count(*) FROM jobs GROUP BY kind ORDER BY 2 DESC");

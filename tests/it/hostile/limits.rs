@@ -65,7 +65,8 @@ fn a_storm_of_refusals_and_overload_costs_no_job() {
         let first_us = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(0));
         let server = Hostile::start(move |wire| {
             let now_us = clock.now_us();
-            let began_us = first_us.compare_exchange(0, now_us, Ordering::SeqCst, Ordering::SeqCst).unwrap_or_else(|us| us);
+            let began_us =
+                first_us.compare_exchange(0, now_us, Ordering::SeqCst, Ordering::SeqCst).unwrap_or_else(|us| us);
             match began_us == 0 || now_us - began_us < 2 * SECOND_US {
                 true => wire.answer(status, "", "busy"),
                 false => wire.answer(200, "", "1"),

@@ -225,6 +225,12 @@ impl Pacer {
         over
     }
 
+    /// This request ended in a way that tells nothing of the server. Returns whether more may be sent now than before: it was
+    /// a probe.
+    pub fn unclear(&mut self, sent: Sent) -> bool {
+        self.trouble.unclear(sent)
+    }
+
     /// This request failed in a way that may pass. Ten in a row mean that the server is in trouble: then nothing is sent for a
     /// while, and after it one probe at a time.
     pub fn failed(&mut self, sent: Sent, now_us: Micros) -> Setback {

@@ -140,6 +140,13 @@ impl Dispenser {
         }
     }
 
+    /// A request ended in a way that tells nothing of the server: not even a probe is waited for any longer.
+    pub fn unclear(&self, sent: Sent) {
+        if self.state().queue.unclear(sent) {
+            self.changed.notify_one();
+        }
+    }
+
     /// A request failed in a way that may pass: what that means, and the limits, to be paused where it means a wait.
     pub fn failed(&self, sent: Sent) -> (Setback, Vec<Limit>) {
         self.state().queue.failed(sent, self.clock.now_us())

@@ -154,6 +154,11 @@ impl<T> Queue<T> {
         self.pacer.well(sent, allowances)
     }
 
+    /// A request ended in a way that tells nothing of the server, as [`Pacer::unclear`] takes it.
+    pub fn unclear(&mut self, sent: Sent) -> bool {
+        self.pacer.unclear(sent)
+    }
+
     /// A request failed in a way that may pass, as [`Pacer::failed`] takes it. Gives the limits beside it.
     pub fn failed(&mut self, sent: Sent, now_us: Micros) -> (Setback, Vec<Limit>) {
         let setback = self.pacer.failed(sent, now_us);

@@ -54,6 +54,14 @@ impl Trouble {
         Setback { wait_us: Some(self.wait_us), probe }
     }
 
+    /// This request ended in a way that tells nothing of the server's trouble: where it was the probe, another may be sent.
+    /// Returns whether it was.
+    pub(super) fn unclear(&mut self, sent: Sent) -> bool {
+        let probe = self.probe == Some(sent);
+        self.probe = self.probe.filter(|_| !probe);
+        probe
+    }
+
     /// A request is sent: in trouble it is the probe.
     pub(super) fn sent(&mut self, sent: Sent) {
         if self.wait_us > 0 {
@@ -101,6 +109,19 @@ mod tests {
             assert_eq!(trouble.may_send(), Some(0));
             assert_eq!(trouble.failed(Sent(k)), Setback { wait_us: Some(wait_s * SECOND_US), probe: true });
         }
+    }
+
+    // Seen failing without it: no probe was sent any more, and the run waited for ever.
+    #[test]
+    fn a_probe_that_tells_nothing_makes_room_for_the_next() {
+        let mut trouble = in_trouble();
+        trouble.sent(Sent(10));
+        assert!(!trouble.unclear(Sent(3)), "it was in flight before");
+        assert_eq!(trouble.may_send(), Some(0));
+        assert!(trouble.unclear(Sent(10)));
+        assert_eq!(trouble.may_send(), Some(1));
+        trouble.sent(Sent(11));
+        assert_eq!(trouble.failed(Sent(11)), Setback { wait_us: Some(2 * SECOND_US), probe: true });
     }
 
     #[test]

@@ -159,6 +159,7 @@ impl<S: Store> Context<S> {
             if !fetched.redirected {
                 return Chain::Landed(fetched, sent);
             }
+            self.dispenser.well(sent, Vec::new()); // a server that can say where to go is well
             (sent, permit_us) = match self.further(job).await {
                 Further::Sent(sent, permit_us) => (sent, permit_us),
                 Further::Stopped => {
@@ -233,7 +234,7 @@ impl<S: Store> Context<S> {
             Verdict::Throttled => self.heed_refusal(failure, sent, &allowances).await,
             Verdict::Transient => self.heed_setback(failure, sent).await,
             Verdict::Permanent if failure.answered => self.dispenser.well(sent, allowances),
-            Verdict::Permanent => {}
+            Verdict::Permanent => self.dispenser.unclear(sent),
         }
     }
 

@@ -21,6 +21,7 @@ mod runs;
 mod secrets;
 mod settings;
 mod show;
+mod steering;
 mod terminal;
 mod usage;
 

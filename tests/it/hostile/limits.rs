@@ -150,3 +150,25 @@ fn advice_that_is_nonsense_is_no_advice() {
     });
     Row::fine("N12 advice that is nonsense", "1").jobs(40).with(&["--rate", "200/s"]).meets(&server);
 }
+
+// Seen failing with only answers and transient failures taken for the end of a probe: the run waited for ever.
+#[test]
+fn a_probe_that_tells_nothing_of_the_server_or_leads_elsewhere_is_not_waited_for() {
+    for (fault, probe, exit) in [
+        ("N13 a probe that is answered with noise", "noise\r\n\r\n", 3),
+        ("N13 a probe that is led elsewhere", "HTTP/1.1 302 x\r\nlocation: /0\r\ncontent-length: 0\r\n\r\n", 0),
+    ] {
+        let server = Hostile::start(move |wire| match wire.nth {
+            0..10 => wire.answer(503, "", ""),
+            10 => wire.send(probe),
+            _ => wire.answer(200, "", "1"),
+        });
+        let bench = crate::resume::bench::Bench::empty();
+        let keys: Vec<_> = (0..10).map(|n| n.to_string()).collect();
+        bench.import_at(&format!("http://{}", server.address()), &keys);
+        bench.run(&["run", "-c", "10", "--max-redirects", "1"]).exits(exit);
+        let failed = bench.number("SELECT count(*) FROM jobs WHERE state = 'failed' AND error_type = 'decode'");
+        assert_eq!(failed, i64::from(exit == 3), "{fault}");
+        card(&format!("{fault:<58} -               retried   {exit} {} requests", server.asked()));
+    }
+}

@@ -4,7 +4,7 @@ use super::folder::{Folder, Said};
 use crate::server::{Answer, Asked, Reply, Script, Server};
 
 /// Clears the screen, sets the title, rings, overwrites the line, speaks C1, turns the direction of text.
-const EVIL: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\rfine \u{9b}2J \u{202e}txt.exe\u{2066} \u{8}\u{0}\u{7f}";
+const EVIL: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\rfine \u{9b}2J \u{202e}txt.exe\u{2066} \u{8}\u{7f}";
 
 /// The characters that a terminal obeys. Where JSON is written for programs, those that JSON writes as they are may stand.
 fn steers(text: &str, json: bool) -> Option<char> {
@@ -38,7 +38,7 @@ fn server() -> Server {
     }))
 }
 
-// Seen failing with `visible` left out of `show`, of tables, of `status`, and of the errors: a call of each.
+// Seen failing with `visible` giving the text as it is.
 #[test]
 fn nothing_that_comes_from_outside_reaches_a_terminal_raw() {
     let server = server();
@@ -55,7 +55,7 @@ fn nothing_that_comes_from_outside_reaches_a_terminal_raw() {
     let said = folder.haul(&[&run[..], &jq].concat()).env("HAUL_LOG", "debug").exits(3);
     is_tame(&said, "run");
     is_tame(&folder.haul(&["import", "bad.jsonl"]).exits(65), "import");
-    let ok = format!("{EVIL}ok").replace('\0', ""); // no argument holds one
+    let ok = format!("{EVIL}ok");
     for id in ["1", "2", "3", "4", "5"] {
         is_tame(&folder.haul(&["show", "--id", id]).exits(0), "show");
         is_tame(&folder.haul(&["show", "--id", id, "--json"]).exits(0), "show --json");
@@ -87,11 +87,12 @@ fn nothing_that_comes_from_outside_reaches_a_terminal_raw() {
     ] {
         is_tame(&folder.haul(call).ends().1, &format!("{call:?}"));
     }
-    folder.write("stop.jsonl", &format!("{{\"url\":\"{}/404?\",\"key\":{}}}\n", server.url(), key("stop")));
-    is_tame(&folder.haul(&["run", "stop.jsonl", "--stop-if", "jq:true"]).exits(5), "--stop-if");
+    let more = |name: &str| format!("{{\"url\":\"{}/404?{name}\",\"key\":{}}}\n", server.url(), key(name));
+    folder.write("stop.jsonl", &["a", "b", "c"].map(more).concat());
+    is_tame(&folder.haul(&["run", "stop.jsonl", "--stop-if", "jq:true", "-c", "1"]).exits(5), "--stop-if");
 }
 
-// Seen failing without the prefix.
+// Seen failing with wide letters left out.
 #[test]
 fn no_cell_is_a_formula_where_a_spreadsheet_was_named() {
     let formulas = [

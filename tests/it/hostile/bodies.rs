@@ -45,7 +45,7 @@ fn brotli_bomb() -> Vec<u8> {
     bomb
 }
 
-// Seen failing with the length that is told counted in place of what comes out.
+// Seen failing with six times as much let in.
 #[test]
 fn a_bomb_is_cut_at_the_size_that_is_allowed_however_many_there_are() {
     let says = "the body is larger than 10485760 bytes; --max-body allows more";

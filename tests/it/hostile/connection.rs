@@ -8,6 +8,7 @@ use super::wire::{Hostile, Wire};
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n";
 
+// Seen failing with every such failure taken for one of TLS.
 #[test]
 fn a_connection_that_breaks_is_tried_again() {
     let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
@@ -27,6 +28,7 @@ fn a_connection_that_breaks_is_tried_again() {
     Row::transient("N2 reset in the middle of the body", "connect", "reset").meets(&body);
 }
 
+// Seen failing with three times the timeout.
 #[test]
 fn whoever_says_nothing_or_not_enough_costs_a_timeout_and_no_more() {
     let silent = Hostile::start(Wire::hang);
@@ -47,6 +49,7 @@ fn whoever_says_nothing_or_not_enough_costs_a_timeout_and_no_more() {
     Row::timeout("N3 no answer, to 4 jobs at once").jobs(4).meets(&many);
 }
 
+// Seen failing with three times the time to connect.
 /// A port whose queue is full: the system answers no further connection.
 #[test]
 fn a_server_that_cannot_be_reached_costs_the_time_to_connect() {
@@ -71,7 +74,7 @@ fn a_server_that_cannot_be_reached_costs_the_time_to_connect() {
     drop(queued);
 }
 
-// Seen failing with connections that are never kept: as many of them as requests.
+// Seen failing with a server that closes in place of every third answer.
 #[test]
 fn a_server_that_closes_its_idle_connections_costs_no_job() {
     let races = Hostile::start(|wire| {

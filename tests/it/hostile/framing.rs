@@ -51,7 +51,7 @@ fn an_answer_that_says_in_two_ways_where_it_ends_is_none() {
     Row::permanent("N7 a Content-Length of 16 exabytes", "body_too_large", "--max-body").meets(&says(huge));
 }
 
-// Seen failing with answers found in the body of the one before: not without a change of the HTTP library.
+// Seen failing with the forged answer sent when the next request was there: then nobody can tell.
 #[test]
 fn what_follows_an_answer_is_not_taken_for_the_next_one() {
     let forged = "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n\"forged\"";

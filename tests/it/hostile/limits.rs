@@ -122,7 +122,7 @@ fn what_will_not_go_away_is_not_tried_again_and_refused_credentials_end_the_run(
     }
 }
 
-// Seen failing with a late answer taken for a failure.
+// Seen failing with every answer in time.
 #[test]
 fn an_answer_after_the_sla_is_kept_and_marked() {
     let server = Hostile::start(|wire| {

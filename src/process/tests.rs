@@ -194,6 +194,8 @@ proptest! {
         ], 0..9)
     ) {
         let result = run(&Work::none(), pieces.concat()).expect("every body is a result");
-        prop_assert!(serde_json::from_str::<serde_json::Value>(&result).is_ok(), "{result}");
+        // A number may be beyond what this reader can hold; it is kept word for word.
+        let read = serde_json::from_str::<serde_json::Value>(&result);
+        prop_assert!(read.err().is_none_or(|e| e.to_string().contains("number out of range")), "{result}");
     }
 }

@@ -160,3 +160,23 @@ impl Met {
         card(&format!("{fault:<58} {kind:<15} {verdict:<8} {exit:>2} {took:>7.0} ms {mib:>4} MiB  {says}"));
     }
 }
+
+// The control of the table: what is not as it should be is seen.
+#[test]
+fn the_table_sees_another_type_another_verdict_other_words_another_exit() {
+    let gone = || Row::permanent("control", "404", "404 Not Found: gone");
+    let sees = |row: Row| {
+        let server = Hostile::start(|wire| wire.answer(404, "", "gone"));
+        std::panic::catch_unwind(move || drop(row.meets(&server))).is_err()
+    };
+    assert!(!sees(gone()));
+    for wrong in [
+        Row { kind: "500", ..gone() },
+        Row { tries: 2, ..gone() },
+        Row { says: "found", ..gone() },
+        Row { exit: 0, ..gone() },
+        Row { kind: "", ..gone() },
+    ] {
+        assert!(sees(wrong.clone()), "{wrong:?}");
+    }
+}

@@ -175,7 +175,7 @@ proptest! {
         let options = Options { format, no_header, delimiter, ..Options::default() };
         let template = compile(&RequestTemplate::default());
         for name in ["a", "a.csv", "a.jsonl", "a.gz"] {
-            let Ok(mut input) = open(name, &bytes, options.clone()) else { continue };
+            let Ok(mut input) = open(name, &bytes, options) else { continue };
             let mut last = 0;
             // An error here is an input that breaks off, such as one that is not as packed as it says.
             while let Ok(Some(read)) = input.rows.next() {

@@ -60,6 +60,7 @@ fn a_bomb_is_cut_at_the_size_that_is_allowed_however_many_there_are() {
     }
 }
 
+// Seen failing with six times as much let in.
 #[test]
 fn a_body_without_end_is_cut_and_one_that_announces_too_much_is_not_read() {
     let endless = Hostile::start(|wire| wire.send("HTTP/1.1 200 OK\r\n\r\n").and_then(|_| wire.forever(b"x")));
@@ -73,6 +74,7 @@ fn a_body_without_end_is_cut_and_one_that_announces_too_much_is_not_read() {
     Row::permanent("N10 an error without end", "body_too_large", says).meets(&failed);
 }
 
+// Seen failing with what is broken taken for a request that cannot be sent.
 #[test]
 fn an_encoding_that_is_broken_or_unknown_is_not_guessed_at() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
@@ -102,6 +104,7 @@ fn page(wire: &mut Wire) -> std::io::Result<bool> {
     wire.answer(200, "content-type: text/html\r\n", PAGE)
 }
 
+// Seen failing with byte order marks left in.
 #[test]
 fn an_error_in_a_success_is_found_by_a_rule_or_a_processor_and_never_tried_again() {
     let error = Hostile::start(|wire| wire.answer(200, "", r#"{"error":"no such thing"}"#));
@@ -123,6 +126,7 @@ fn an_error_in_a_success_is_found_by_a_rule_or_a_processor_and_never_tried_again
     Row::fine("N16 a byte order mark before JSON", "1").with(jq).meets(&with(b"\xef\xbb\xbf{\"a\":1}".to_vec()));
 }
 
+// Seen failing with byte order marks left in.
 #[test]
 fn without_a_processor_every_body_is_a_result() {
     let with = |body: Vec<u8>| Hostile::start(move |wire| wire.answer(200, "", &body));
@@ -130,5 +134,5 @@ fn without_a_processor_every_body_is_a_result() {
     Row::fine("N16 no UTF-8, as it is", r#"{"base64":"//4="}"#).meets(&with(b"\xff\xfe".to_vec()));
     Row::fine("N16 a NUL, as it is", "\"a\\u0000b\"").meets(&with(b"a\0b".to_vec()));
     Row::fine("N16 100,000 brackets, as text", "\"[[[").meets(&with(b"[".repeat(100_000)));
-    Row::fine("N16 a byte order mark, as it is", "[1]").meets(&with(b"\xef\xbb\xbf[1]".to_vec()));
+    Row::fine("N16 a byte order mark, as it is", r#"["a"]"#).meets(&with(b"\xef\xbb\xbf[\"a\"]".to_vec()));
 }

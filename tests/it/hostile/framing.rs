@@ -18,6 +18,7 @@ fn floods(head: &'static str, flood: &'static [u8]) -> Hostile {
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
+// Seen failing with the words for such an end left out.
 #[test]
 fn a_body_that_ends_too_early_is_no_success() {
     for (fault, bytes) in [
@@ -64,6 +65,7 @@ fn what_follows_an_answer_is_not_taken_for_the_next_one() {
     Row::fine("N7 Content-Length too short", "[1,2]").meets(&junk);
 }
 
+// Seen failing with whatever went wrong while reading taken for a broken connection: it was tried again.
 #[test]
 fn chunks_that_are_none_fail_for_good_and_endless_ones_are_cut() {
     for (fault, body) in [
@@ -84,6 +86,7 @@ fn chunks_that_are_none_fail_for_good_and_endless_ones_are_cut() {
     Row::permanent("N8 trailers without end", "decode", "").meets(&endless);
 }
 
+// Seen failing with three times the timeout.
 #[test]
 fn heads_that_never_end_cost_no_memory() {
     // Some twenty thousand a second: more keep a debug build busy reading them beyond any deadline.
@@ -105,6 +108,7 @@ fn heads_that_never_end_cost_no_memory() {
     Row::permanent("N8 a reason without end", "decode", "head is too large").meets(&endless);
 }
 
+// Seen failing with noise taken for a failure of TLS.
 #[test]
 fn what_is_no_http_is_no_answer() {
     let noise: Vec<u8> = (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();

@@ -58,6 +58,7 @@ fn a_refusal_pauses_the_limit_for_as_long_as_it_says_at_most_an_hour_and_costs_t
     }
 }
 
+// Seen failing with a thousand failures in a row before the server is left alone.
 #[test]
 fn a_storm_of_refusals_and_overload_costs_no_job() {
     for (fault, status) in [("N13 503 for 2 s", 503), ("N13 502 for 2 s", 502), ("N12 429 for 2 s", 429)] {
@@ -83,6 +84,7 @@ fn a_storm_of_refusals_and_overload_costs_no_job() {
     }
 }
 
+// Seen failing with 500 failing for good.
 #[test]
 fn whoever_fails_now_and_then_is_asked_again() {
     let server = Hostile::start(|wire| match wire.nth.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 & 0xff {
@@ -98,6 +100,7 @@ fn whoever_fails_now_and_then_is_asked_again() {
     assert!((5..60).contains(&failed), "{failed} failed");
 }
 
+// Seen failing with all statuses tried again.
 #[test]
 fn what_will_not_go_away_is_not_tried_again_and_refused_credentials_end_the_run() {
     for (fault, status, kind) in [
@@ -133,6 +136,7 @@ fn an_answer_after_the_sla_is_kept_and_marked() {
     assert_eq!(met.bench.number("SELECT within_sla FROM attempts"), 0);
 }
 
+// Seen failing with the wait of an allowance not held to its most.
 /// Whatever is said of what is left cannot stop a run for good.
 #[test]
 fn advice_that_is_nonsense_is_no_advice() {

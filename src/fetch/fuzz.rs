@@ -97,7 +97,7 @@ proptest! {
             prop_assert!((NOW..=NOW + HOUR_US).contains(&allowance.until_us), "{allowance:?}");
         }
         let settings = Settings::default();
-        let status = StatusCode::from_u16(code).unwrap();
+        let status = StatusCode::from_u16(code).expect("a status");
         let failed = failure::of_status(status, &headers, &body, &settings, &Values::default(), NOW);
         prop_assert_eq!(failed.is_some(), code / 100 != 2);
         if let Some(failure) = failed {

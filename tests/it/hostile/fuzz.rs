@@ -166,7 +166,8 @@ fn whatever_a_server_answers_every_job_has_one_end_in_time_and_memory() {
          timeouts; {kinds:?}",
         kib >> 10
     ));
-    assert!(longest < TIMEOUT + GRACE, "seed {seed}: {longest:?}");
+    // Between a redirect and what follows it lies a turn of the run, which the timeout does not count.
+    assert!(longest < TIMEOUT + 3 * GRACE, "seed {seed}: {longest:?}");
     assert!(ends < TIMEOUT + 5 * GRACE, "seed {seed}: an end after {ends:?}");
     assert!(kib < MOST_KIB, "seed {seed}: {kib} KiB");
     assert!(succeeded > cases as i64 / 4 && kinds.len() > 6, "it damages too much, or too little: {kinds:?}");

@@ -41,7 +41,7 @@ fn a_refusal_pauses_the_limit_for_as_long_as_it_says_at_most_an_hour_and_costs_t
         let began_us = Clock::start().now_us();
         let row = Row { timeout: Duration::from_secs(5), ..Row::fine(fault, "") };
         if seconds < 60 {
-            let met = Row { tries: 2, ..row }.with(&["--rate", "100/s"]).meets(&server);
+            let met = Row { tries: 0, ..row }.with(&["--rate", "100/s"]).meets(&server);
             let waited_us = met.bench.number("SELECT max(started_at_us) - min(started_at_us) FROM attempts");
             assert!((seconds * SECOND_US..(seconds + 3) * SECOND_US).contains(&waited_us), "{fault}: {waited_us} us");
             assert_eq!(met.bench.number("SELECT failures FROM jobs"), 0, "{fault}");
@@ -136,7 +136,7 @@ fn an_answer_after_the_sla_is_kept_and_marked() {
     assert_eq!(met.bench.number("SELECT within_sla FROM attempts"), 0);
 }
 
-// Seen failing with the wait of an allowance not held to its most.
+// Seen failing, among other breaks, with the wait of an allowance not held to its most.
 /// Whatever is said of what is left cannot stop a run for good.
 #[test]
 fn advice_that_is_nonsense_is_no_advice() {
@@ -152,7 +152,10 @@ fn advice_that_is_nonsense_is_no_advice() {
         let nth = nth.fetch_add(1, Ordering::SeqCst) as usize;
         wire.answer(200, &advice[nth % 4].replace('\0', "x"), "1")
     });
-    Row::fine("N12 advice that is nonsense", "1").jobs(40).with(&["--rate", "200/s"]).meets(&server);
+    Row { tries: 0, ..Row::fine("N12 advice that is nonsense", "1") }
+        .jobs(40)
+        .with(&["--rate", "200/s"])
+        .meets(&server);
 }
 
 // Seen failing with only answers and transient failures taken for the end of a probe: the run waited for ever.

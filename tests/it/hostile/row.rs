@@ -26,7 +26,7 @@ pub(super) struct Row {
     pub(super) fault: &'static str,
     /// Type of the failure; empty where there is none.
     pub(super) kind: &'static str,
-    /// How often each job is tried.
+    /// How often each job is tried; 0 = that does not matter, for a permit may become void on a busy machine.
     pub(super) tries: i64,
     /// How many jobs meet it.
     pub(super) jobs: usize,
@@ -126,7 +126,8 @@ impl Met {
         assert!(!ends.is_empty(), "{}: nothing was tried", row.fault);
         let state = if row.kind.is_empty() { "succeeded" } else { "failed" };
         for (now, kind, tries, says) in &ends {
-            let end = (now.as_str(), kind.as_str(), *tries);
+            let tries = if row.tries == 0 { 0 } else { *tries };
+            let end = (now.as_str(), kind.as_str(), tries);
             assert_eq!(end, (state, row.kind, row.tries), "{}: {says}", row.fault);
             assert!(says.contains(row.says), "{}: `{says}` does not say `{}`", row.fault, row.says);
         }

@@ -5,6 +5,8 @@ mod budget;
 mod client;
 mod connection;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 mod outgoing;
 mod public_resolver;
 mod redirect;
@@ -172,6 +174,9 @@ impl Fetcher {
     /// No complete response; where its request may have been carried out, the settings say whether it is sent again.
     fn failure(&self, error: &reqwest::Error, outgoing: &Outgoing) -> Failure {
         let mut failure = failure::of_error(error, &self.settings, &outgoing.values);
+        if outgoing.failures > 0 && failure::is_no_name(&failure) {
+            failure.verdict = Verdict::Permanent; // a name that is new may not be known everywhere: one more try is enough
+        }
         if failure::may_be_done(error) || outgoing.done {
             self.if_uncertain(&mut failure, outgoing);
         }
@@ -193,6 +198,10 @@ impl Fetcher {
 
     /// Reads the body, counting what comes out of its decompression.
     async fn body(&self, head: &mut reqwest::Response, outgoing: &Outgoing) -> Result<Body, Failure> {
+        if let Some(mut failure) = failure::of_framing(head.headers(), &self.settings) {
+            self.if_uncertain(&mut failure, outgoing);
+            return Err(failure);
+        }
         let max = self.settings.max_body;
         let announced = head.content_length().unwrap_or(0);
         if announced > max {
@@ -234,10 +243,12 @@ fn stored_headers(headers: &HeaderMap) -> Map<String, Value> {
 /// How long from now a `Retry-After` asks to wait, at most `MAX_RETRY_AFTER`; `None` = it is garbage.
 fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
     const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
-    if let Ok(seconds) = value.trim().parse::<u64>() {
-        return Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // What is too large for the type is too long all the more.
+        return Some(value.parse().map_or(MAX_RETRY_AFTER, Duration::from_secs).min(MAX_RETRY_AFTER));
     }
-    let until = httpdate::parse_http_date(value.trim()).ok()?;
+    let until = httpdate::parse_http_date(value).ok()?;
     // Against the server's own clock: ours may be minutes off.
     let from = httpdate::parse_http_date(date?.trim()).ok()?;
     Some(until.duration_since(from).unwrap_or_default().min(MAX_RETRY_AFTER))
@@ -253,8 +264,9 @@ mod tests {
         let date = Some("Mon, 23 Nov 2026 10:00:00 GMT");
         let seconds = |value, date| retry_after(value, date).map(|wait| wait.as_secs());
         assert_eq!([seconds("7", None), seconds("1000000000000", None)], [Some(7), Some(3600)]);
+        assert_eq!(seconds("99999999999999999999999", None), Some(3600), "beyond all numbers");
         assert_eq!(seconds("Mon, 23 Nov 2026 10:00:09 GMT", date), Some(9));
         assert_eq!(seconds("Mon, 23 Nov 2026 09:00:00 GMT", date), Some(0), "past");
-        assert_eq!([seconds("-1", date), seconds("soon", date), seconds("", date)], [None; 3]);
+        assert_eq!([seconds("-1", date), seconds("soon", date), seconds("", date), seconds("+5", date)], [None; 4]);
     }
 }

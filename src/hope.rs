@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::attempt::Verdict;
+use crate::attempt::{ErrorType, Verdict};
 use crate::job::{Event, State};
 use crate::reason::Reason;
 
 /// Answers in a row that refuse the credentials before no other is asked for.
 pub const REFUSALS: u32 = 10;
+
+/// Connections in a row that TLS refuses before no other is opened.
+pub const UNTRUSTED: u32 = 10;
 
 /// Jobs that must be finished before anything is concluded from how many of them failed.
 pub const ENOUGH: u64 = 20;
@@ -34,14 +37,15 @@ pub struct Hope {
     most: Option<MaxFailures>,
     refusals: u32,
     refused_with: BTreeSet<u16>,
+    untrusted: u32,
     succeeded: u64,
     failed: u64,
     lost: Option<Reason>,
 }
 
 impl Hope {
-    /// Nothing has happened yet. A given `most` takes the place of the rule that the first [`ENOUGH`] jobs must not all fail:
-    /// whoever names it knows how many failures are usual.
+    /// Nothing has happened yet. A given `most` takes the place of the rules that the first [`ENOUGH`] jobs must not all fail,
+    /// and not [`UNTRUSTED`] in a row by TLS: whoever names it knows how many failures are usual.
     #[must_use]
     pub fn new(most: Option<MaxFailures>) -> Self {
         Self { most, ..Self::default() }
@@ -56,6 +60,11 @@ impl Hope {
             State::Pending | State::Fetched | State::Cancelled => {}
         }
         self.answered(event, status_code);
+        match (event, status_code) {
+            (Event::FetchFailed(failure), None) if failure.error_type == ErrorType::TLS => self.untrusted += 1,
+            (_, Some(_)) => self.untrusted = 0,
+            (_, None) => {} // who does not answer says nothing of its certificate
+        }
         if let Some(reason) = self.judge() {
             self.give_up(reason);
         }
@@ -95,6 +104,7 @@ impl Hope {
         }
         let (failed, finished) = (self.failed, self.failed + self.succeeded);
         match self.most {
+            None if self.untrusted >= UNTRUSTED => Some(Reason::Tls { jobs: self.untrusted }),
             None => (failed >= ENOUGH && failed == finished).then_some(Reason::NoneSucceeded { failed }),
             Some(most) => most.reached(failed, finished).then_some(Reason::Failures { failed, finished, most }),
         }
@@ -140,7 +150,7 @@ impl FromStr for MaxFailures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempt::{ErrorType, Failure};
+    use crate::attempt::Failure;
 
     /// What becomes of a job, as one letter each.
     fn add(hope: &mut Hope, outcomes: &str) -> Option<String> {
@@ -153,6 +163,10 @@ mod tests {
                 '4' => (failed(Verdict::Permanent), State::Failed, Some(404)),
                 '5' => (failed(Verdict::Transient), State::Pending, Some(503)),
                 '9' => (failed(Verdict::Throttled), State::Pending, Some(429)),
+                'c' => {
+                    let untrusted = Failure::new(ErrorType::TLS, Verdict::Permanent, "");
+                    (Event::FetchFailed(untrusted), State::Failed, None)
+                }
                 't' => (failed(Verdict::Transient), State::Pending, None),
                 'r' => (Event::Processed, State::Succeeded, None),
                 other => unreachable!("{other}"),
@@ -181,6 +195,17 @@ mod tests {
         assert_eq!(after("1111111114111111111"), None, "so does an answer to the question");
         assert_eq!(after("s11111111159t1").as_deref(), Some(said), "no answer and a busy server say nothing of them");
         assert_eq!(after("111111111r1").as_deref(), Some(said), "nor does a response that was stored before");
+    }
+
+    // Seen failing with the row never begun anew, and with the rule heeded where a number of failures was given.
+    #[test]
+    fn ten_connections_in_a_row_that_tls_refuses_end_a_run_that_had_succeeded_before() {
+        assert_eq!(after(&("s".repeat(99) + &"c".repeat(9))), None);
+        let said = "10 jobs in a row had no trusted TLS connection";
+        assert_eq!(after(&("s".repeat(99) + &"c".repeat(10))).as_deref(), Some(said));
+        assert_eq!(after("scccccccccs4ccccccccc5ccccccccc9ccccccccc"), None, "an answer begins the row anew");
+        assert_eq!(after("cccctttccccctc").as_deref(), Some(said), "no answer says nothing of a certificate");
+        assert!(!with("500", &"c".repeat(499)), "unless it was said how many may");
     }
 
     // Seen failing with 19 for 20, and with the successes left out.

@@ -36,6 +36,11 @@ pub enum Reason {
         /// With these status codes.
         status_codes: BTreeSet<u16>,
     },
+    /// No TLS connection could be trusted, again and again.
+    Tls {
+        /// So many jobs in a row.
+        jobs: u32,
+    },
     /// Of the jobs it has finished, all so far failed for good.
     NoneSucceeded {
         /// So many.
@@ -88,6 +93,7 @@ impl fmt::Display for Reason {
                 let codes: Vec<_> = status_codes.iter().map(u16::to_string).collect();
                 write!(f, "the server refuses the credentials: {answers} answers in a row were {}", codes.join(" or "))
             }
+            Self::Tls { jobs } => write!(f, "{jobs} jobs in a row had no trusted TLS connection"),
             Self::NoneSucceeded { failed } => {
                 write!(f, "none of the first {failed} jobs succeeded, all failed for good")
             }

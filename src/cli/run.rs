@@ -84,7 +84,7 @@ pub(crate) struct OnceFlags {
     /// Stop where a limit, or a pause that the server asks for, has the next request wait longer than this: 10m, 8h
     #[arg(long, value_name = "TIME", value_parser = super::flags::time)]
     max_wait: Option<Duration>,
-    /// Stop with exit 5 once so many jobs, or so many % of those finished, failed for good [default: the first 20 all did]
+    /// Stop with exit 5 once so many jobs, or so many % of those finished, failed for good [default: the first 20 all did, or 10 in a row by TLS]
     #[arg(long, value_name = "N|P%")]
     max_failures: Option<MaxFailures>,
     /// Stop with exit 5 once this jq expression is true of the body of a response, whatever its status; 'jq:@FILE' too

@@ -65,6 +65,9 @@ fn next(reason: Option<&Reason>, counts: &Counts, db: &Path) -> String {
             let again = format!("retry --status {}", codes.join(","));
             format!("{} && {}", next::command(&again, db), next::command("resume", db))
         }
+        Some(Reason::Tls { .. }) => {
+            format!("{} && {}", next::command("retry --error tls", db), next::command("resume", db))
+        }
         Some(Reason::NoneSucceeded { .. } | Reason::Failures { .. }) => next::command(next::FAILURES, db),
         _ => next::command(next_verb(counts), db),
     }
@@ -87,6 +90,10 @@ fn next_of_stored(summary: &Summary) -> String {
 fn advice(reason: &Reason) -> Option<&'static str> {
     match reason {
         Reason::Credentials { .. } => Some("mend the credentials, then try those that were refused again and go on"),
+        Reason::Tls { .. } => Some(
+            "`query 'SELECT * FROM failures'` says why; mend the server's certificate or trust it with `--cacert FILE`, then \
+             try again; `resume --max-failures N` goes on in spite of it",
+        ),
         Reason::NoneSucceeded { .. } => {
             Some("see what fails and mend it; or go on in spite of it with `resume --max-failures N`")
         }

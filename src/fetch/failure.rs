@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use reqwest::StatusCode;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_LENGTH, DATE, HeaderMap, RETRY_AFTER, TRANSFER_ENCODING};
 
 use super::retry_after;
 use crate::attempt::{ErrorType, Failure, Verdict};
@@ -29,7 +29,9 @@ pub(super) fn of_status(
         return None;
     }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let wait = text(RETRY_AFTER.as_str()).and_then(|value| retry_after(value, text(DATE.as_str())));
+    // Of several that contradict each other the longest does no harm.
+    let waits = headers.get_all(RETRY_AFTER).iter().filter_map(|value| value.to_str().ok());
+    let wait = waits.filter_map(|value| retry_after(value, text(DATE.as_str()))).max();
     let verdict = match settings.retry_on.has_code(code) {
         true if code == 429 => Verdict::Throttled,
         true => Verdict::Transient,
@@ -56,6 +58,15 @@ pub(super) fn too_large(max: u64) -> Failure {
     )
 }
 
+/// A head that says in two ways where its body ends: what one reader takes for the end is to another the middle, or the
+/// beginning of an answer to somebody else.
+pub(super) fn of_framing(headers: &HeaderMap, settings: &Settings) -> Option<Failure> {
+    let both = headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING);
+    let verdict = verdict(&ErrorType::DECODE, settings);
+    let message = "the answer has both a Content-Length and a Transfer-Encoding, so its end is not certain";
+    both.then(|| Failure::new(ErrorType::DECODE, verdict, message))
+}
+
 /// No complete response.
 pub(super) fn of_error(error: &reqwest::Error, settings: &Settings, values: &Values) -> Failure {
     if let Some(blocked) = blocked(error) {
@@ -63,7 +74,7 @@ pub(super) fn of_error(error: &reqwest::Error, settings: &Settings, values: &Val
     }
     let chain = chain(error);
     let error_type = error_type(error, &chain);
-    let verdict = if settings.retry_on.has_type(&error_type) { Verdict::Transient } else { Verdict::Permanent };
+    let verdict = verdict(&error_type, settings);
     let message = match &error_type {
         t if *t == ErrorType::TIMEOUT && error.is_connect() => {
             format!("no connection within {}", humantime::format_duration(settings.connect_timeout))
@@ -71,12 +82,32 @@ pub(super) fn of_error(error: &reqwest::Error, settings: &Settings, values: &Val
         t if *t == ErrorType::TIMEOUT => {
             format!("no complete answer within {}", humantime::format_duration(settings.timeout))
         }
-        t if *t == ErrorType::TLS && chain.contains("certificate") => {
-            format!("{chain}; --cacert FILE trusts the authority that signed it")
-        }
+        t if *t == ErrorType::TLS && chain.contains("certificate") => match () {
+            () if chain.contains("Expired") || chain.contains("expired") => {
+                format!("{chain}; the server needs a new certificate")
+            }
+            () if chain.contains("not valid for name") => format!("{chain}; the certificate is that of another host"),
+            () => format!("{chain}; --cacert FILE trusts the authority that signed it"),
+        },
         _ => chain,
     };
     Failure::new(error_type, verdict, values.hide(&message))
+}
+
+/// Whether it was a server of names that said so: there is no such name. What the system's libraries call that has no number
+/// here, only words.
+pub(super) fn is_no_name(failure: &Failure) -> bool {
+    const WORDS: [&str; 4] = [
+        "Name or service not known",
+        "No address associated with hostname",
+        "nodename nor servname provided",
+        "Name does not resolve",
+    ];
+    failure.error_type == ErrorType::DNS && WORDS.iter().any(|words| failure.message.contains(words))
+}
+
+fn verdict(error_type: &ErrorType, settings: &Settings) -> Verdict {
+    if settings.retry_on.has_type(error_type) { Verdict::Transient } else { Verdict::Permanent }
 }
 
 /// What the resolver said, where that was it.
@@ -97,14 +128,28 @@ pub(super) fn may_be_done(error: &reqwest::Error) -> bool {
     !error.is_connect() && !error.is_builder()
 }
 
+/// What the TLS library calls a server that it cannot come to terms with; an alert of an internal error may pass.
+const TLS_WORDS: [&str; 8] = [
+    "certificate",
+    "tls",
+    "TLS",
+    "received fatal alert",
+    "received corrupt message",
+    "received unexpected",
+    "peer is incompatible",
+    "peer misbehaved",
+];
+
 /// By what reqwest tells, and where it tells nothing by the words of the causes below it.
 fn error_type(error: &reqwest::Error, chain: &str) -> ErrorType {
+    // That it was read from a connection says nothing of what was wrong with it.
+    let chain = chain.replace("error reading a body from connection", "");
     let says = |words: &[&str]| words.iter().any(|word| chain.contains(word));
     if error.is_timeout() {
         ErrorType::TIMEOUT
     } else if says(&["dns error", "failed to lookup address"]) {
         ErrorType::DNS
-    } else if says(&["certificate", "tls", "TLS", "HandshakeFailure", "InvalidContentType"]) {
+    } else if says(&TLS_WORDS) && !says(&["fatal alert: InternalError"]) {
         ErrorType::TLS
     } else if says(&["end of file before message length", "unexpected EOF during chunk", "body write aborted"]) {
         ErrorType::BODY_TRUNCATED

@@ -39,6 +39,8 @@ pub struct Outgoing {
     pub(super) harmful: bool,
     /// It was answered, and what follows only looks at the outcome: `303 See Other`.
     pub(super) done: bool,
+    /// How often its job has failed before.
+    pub(super) failures: u32,
 }
 
 /// Why a request cannot be sent.
@@ -104,7 +106,14 @@ impl Outgoing {
             spent_us: 0,
             harmful,
             done: false,
+            failures: 0,
         })
+    }
+
+    /// Its job has failed so often before.
+    #[must_use]
+    pub fn after(self, failures: u32) -> Self {
+        Self { failures, ..self }
     }
 
     /// Whether the request may be sent there.

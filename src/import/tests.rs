@@ -3,6 +3,7 @@
 mod base;
 mod duplicates;
 mod encodings;
+mod fuzz;
 mod inputs;
 mod json;
 mod packed;

@@ -139,7 +139,8 @@ impl<S: Store> Context<S> {
     fn prepare(&self, lease: &Lease) -> Result<Outgoing, Unfit> {
         let repeatable = !matches!(lease.request.method.as_str(), "POST" | "PATCH");
         let key = (!repeatable).then(|| idempotency_key(&self.database_id, lease));
-        self.fetcher.prepare(&lease.request, key.as_deref())
+        let outgoing = self.fetcher.prepare(&lease.request, key.as_deref())?;
+        Ok(outgoing.after(lease.standing.failures))
     }
 
     /// Sends the request, and again wherever redirects lead, each time under a permit of its own.

@@ -1,6 +1,7 @@
 use std::sync::mpsc;
 
 use bytes::Bytes;
+use proptest::prelude::*;
 use serde_json::{Map, json};
 
 use super::*;
@@ -175,5 +176,26 @@ fn work_is_shared_by_the_threads_of_a_pool() {
     drop(tell);
     for (n, output) in told {
         assert_eq!(output, Ok(format!("[\"a1\",{}]", 2 * n)));
+    }
+}
+
+const OF_BODIES: [&[u8]; 14] =
+    [b"[", b"]", b"{", b"}", b"\"", b":", b",", b"1", b"1e999", b"null", b"\\ud800", b"\xef\xbb\xbf", b"\0", b"\xff"];
+
+proptest! {
+    // Seen failing with the depth of JSON not looked at.
+    #[test]
+    fn fuzz_of_bodies_each_is_a_result_that_is_json(
+        pieces in prop::collection::vec(prop_oneof![
+            prop::sample::select(&OF_BODIES[..])
+                .prop_map(<[u8]>::to_vec),
+            (1_usize..3_000).prop_map(|n| [b"[".repeat(n), b"]".repeat(n)].concat()),
+            prop::collection::vec(any::<u8>(), 0..9),
+        ], 0..9)
+    ) {
+        let result = run(&Work::none(), pieces.concat()).expect("every body is a result");
+        // A number may be beyond what this reader can hold; it is kept word for word.
+        let read = serde_json::from_str::<serde_json::Value>(&result);
+        prop_assert!(read.err().is_none_or(|e| e.to_string().contains("number out of range")), "{result}");
     }
 }

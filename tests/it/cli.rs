@@ -24,6 +24,7 @@ mod secrets;
 mod settings;
 mod show;
 mod sla;
+mod steering;
 mod terminal;
 mod usage;
 

@@ -3,6 +3,7 @@
 mod checker;
 mod cli;
 mod console;
+mod hostile;
 mod library;
 mod opening;
 mod processing;

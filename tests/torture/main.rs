@@ -11,6 +11,7 @@ use std::process::ExitCode;
 #[expect(dead_code, unused_imports, reason = "shared with tests that need more of it")]
 mod it {
     pub(crate) mod checker;
+    pub(crate) mod random_numbers;
     pub(crate) mod rate {
         pub(crate) mod busy;
     }

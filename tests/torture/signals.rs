@@ -1,6 +1,7 @@
 //! 11: asked to stop, once or twice, by each of the signals, at moments of a seed.
 
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::time::Duration;
 
 use haul::backoff::chance;

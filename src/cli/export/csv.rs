@@ -123,8 +123,7 @@ impl<W: Write> Csv<W> {
 
     fn record(&mut self, mut cells: Vec<String>) -> io::Result<()> {
         if self.safe {
-            // What a spreadsheet takes for a formula, also behind a tab or a line break.
-            for cell in cells.iter_mut().filter(|cell| cell.starts_with(['=', '+', '-', '@', '\t', '\r'])) {
+            for cell in cells.iter_mut().filter(|cell| cell.starts_with(FORMULA)) {
                 cell.insert(0, '\'');
             }
         }
@@ -134,6 +133,9 @@ impl<W: Write> Csv<W> {
         })
     }
 }
+
+/// How what a spreadsheet takes for a formula begins, also behind a tab or a line break, and in the wide letters of East Asia.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
 /// Puts the members of an object where they belong; `false` where there are none.
 fn fill(cells: &mut [String], names: &Names, json: Option<&RawValue>) -> io::Result<bool> {

@@ -45,9 +45,9 @@ fn a_server_in_trouble_is_probed_and_its_jobs_lose_no_attempts_by_it() {
 fn a_probe_that_fails_for_good_or_is_redirected_is_not_the_last_request() {
     let too_large = || Answer::json(format!("\"{}\"", "x".repeat(5_000)));
     let elsewhere = || Answer::status(302).header("location", "/there");
-    let cases: [(fn() -> Answer, &[&str], i32); 2] =
-        [(too_large, &["--max-body", "1000"], 3), (elsewhere, &["--max-redirects", "3"], 0)];
-    for (probe, flags, code) in cases {
+    let probes: [fn() -> Answer; 2] = [too_large, elsewhere];
+    let ends = [(["--max-body", "1000"], 3), (["--max-redirects", "3"], 0)];
+    for (probe, (flags, code)) in probes.into_iter().zip(ends) {
         let sent = AtomicU64::new(0);
         let server = Server::start(Script::new(move |asked: &Asked| match sent.fetch_add(1, Ordering::Relaxed) {
             0..14 => Answer::status(503),
@@ -55,7 +55,7 @@ fn a_probe_that_fails_for_good_or_is_redirected_is_not_the_last_request() {
             _ => Answer::json("1"),
         }));
         let bench = Bench::with_jobs(&server, 30);
-        bench.run(&[&["run", "-c", "10", "--backoff", "1ms..2ms"], flags].concat()).exits(code);
+        bench.run(&[&["run", "-c", "10", "--backoff", "1ms..2ms"], &flags[..]].concat()).exits(code);
         let open = bench.number("SELECT count(*) FROM jobs WHERE state IN ('pending', 'fetched')");
         assert_eq!(open, 0);
     }

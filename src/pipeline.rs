@@ -15,7 +15,7 @@ use crate::commit::{self, Claim, Committer, Outcome, Slot};
 use crate::fetch::{Fetcher, SecretHeader, SetupError};
 use crate::hope::{Hope, MaxFailures};
 use crate::job::{RetryRules, State};
-use crate::limit::Limit;
+use crate::limit;
 use crate::pace::{Dispenser, Pacer, void_after};
 use crate::process::{Pool, Rule, Work};
 use crate::progress::{OnEvent, Pause, RunEvent, Tally};
@@ -23,7 +23,7 @@ use crate::reason::Reason;
 use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{Beat, NewRun, Recovered, RunOutcome, Store, StoreError, WallClock, Want};
+use crate::store::{Beat, NewRun, Recovered, RunOutcome, Store, StoreError, Want};
 use journey::Context;
 
 /// The database is looked at this often for what other processes did.
@@ -178,10 +178,10 @@ impl<S: Store> Drain<S> {
         let settings = Arc::new(run.settings);
         let concurrency = settings.concurrency;
         let (limits, pauses): (Vec<_>, Vec<_>) = recovered.limits.into_iter().unzip();
-        let after_boot_us = rest_after_boot(recovered.wall_clock, &limits, now_us);
+        let after_boot_us = recovered.wall_clock.rest_until_us(&limits, now_us);
         let paused_until_us = pauses.into_iter().max().unwrap_or(0).max(after_boot_us);
         let pacer = Pacer::new(&limits, &recovered.spends, paused_until_us, now_us);
-        let pacer = pacer.wary(doublings(&settings.limits, &limits));
+        let pacer = pacer.wary(limit::doublings(&settings.limits, &limits));
         let dispenser = Arc::new(Dispenser::new(pacer, run.max_requests.unwrap_or(u64::MAX), clock));
         let serving = dispenser.clone();
         let server = tokio::spawn(async move { serving.serve().await });
@@ -454,25 +454,6 @@ impl<S: Store> Drain<S> {
         }
         failed.map_or(Ok(()), Err)
     }
-}
-
-/// After a boot nobody knows what the wall clock did before: what was sent just before that may still count. A window is
-/// waited for, at most a minute, of which the machine has been up for some.
-fn rest_after_boot(wall_clock: WallClock, limits: &[Limit], now_us: Micros) -> Micros {
-    const MOST_US: Micros = 60 * SECOND_US;
-    let WallClock::Rebooted(up_us) = wall_clock else { return 0 };
-    let window_us = limits.iter().map(|limit| limit.window_us.min(MOST_US)).max().unwrap_or(0);
-    now_us + (window_us - up_us).max(0)
-}
-
-/// How often J was doubled since it was given, as far as the limit that is paced is concerned.
-fn doublings(given: &[Limit], kept: &[Limit]) -> u32 {
-    let shortest = kept.iter().min_by_key(|limit| (limit.window_us, limit.permits));
-    let doublings = |kept: &Limit| {
-        let given_us = given.iter().find(|given| given.name == kept.name)?.jitter_us.max(1);
-        (kept.jitter_us / given_us).checked_ilog2()
-    };
-    shortest.and_then(doublings).unwrap_or(0)
 }
 
 /// What a run came to.

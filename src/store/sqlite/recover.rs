@@ -37,7 +37,7 @@ pub(super) async fn recover(tx: &mut SqliteConnection, run: &NewRun, now_us: Mic
     Ok(found)
 }
 
-/// Moves permits and pauses along with a wall clock that was set since the last sign of life of the last run.
+/// Moves permits, pauses and retries along with a wall clock that was set since the last sign of life of the last run.
 async fn follow_wall_clock(tx: &mut SqliteConnection, boot: Option<&BootTime>, now_us: Micros) -> Inner<WallClock> {
     let last: Vec<SqliteRow> = rows!(tx, "last_beat.sql");
     let (Some(boot), Some(last)) = (boot, last.first()) else { return Ok(WallClock::Same) };
@@ -55,6 +55,7 @@ async fn follow_wall_clock(tx: &mut SqliteConnection, boot: Option<&BootTime>, n
     execute!(tx, "drop_all_spends.sql");
     execute!(tx, "write_spends.sql", pack::array(&moved));
     execute!(tx, "move_pauses.sql", step_us);
+    execute!(tx, "move_due.sql", step_us);
     Ok(WallClock::Set(step_us))
 }
 

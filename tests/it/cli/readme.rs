@@ -6,8 +6,9 @@ use crate::server::{Answer, Asked, Script, Server};
 const README: &str = include_str!("../../../README.md");
 
 /// Not run, and why.
-const LEFT: [(&str, &str); 4] = [
+const LEFT: [(&str, &str); 5] = [
     ("cargo test", "runs this"),
+    ("cargo test --test it simulation", "takes minutes, and is among the tests"),
     ("cargo bench --bench rate", "takes ten minutes of a machine of its own"),
     ("cargo install --path . --locked", "would install it"),
     ("haul COMMAND --help", "stands for each verb; see the tests of the help"),

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use governor::clock::FakeRelativeClock;
+use governor::clock::{Clock, FakeRelativeClock};
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use haul::clock::{Micros, span};
+use haul::clock::{Micros, micros, span};
 use haul::limit::Limit;
 
 type Limiter = RateLimiter<NotKeyed, InMemoryState, FakeRelativeClock, NoOpMiddleware<Nanos>>;
@@ -31,10 +31,12 @@ impl Governor {
         Self { limiters: limits.iter().map(limiter).collect(), clock, seen_us: now_us }
     }
 
-    pub(super) fn allows(&mut self, now_us: Micros) -> bool {
+    /// Lets one go now, or says how long to wait.
+    pub(super) fn wait_us(&mut self, now_us: Micros) -> Option<Micros> {
         self.clock.advance(span(now_us - self.seen_us));
         self.seen_us = now_us;
-        self.limiters.iter().all(|limiter| limiter.check().is_ok())
+        let early = self.limiters.iter().find_map(|limiter| limiter.check().err())?;
+        Some(1 + micros(early.wait_time_from(self.clock.now())))
     }
 }
 

@@ -8,7 +8,7 @@ use super::world::{Log, World};
 use crate::random_numbers::Random;
 
 /// Lives of a search for a smaller one, at most.
-const TRIES: usize = 600;
+const TRIES: usize = 200;
 
 /// What is said where nothing was done: left out where a life is told.
 const IDLE: [&str; 4] = ["claimed 0", "committed 0", "released 0", "0 redirects"];
@@ -89,6 +89,10 @@ impl Life {
 
     /// The smallest life found that still ends badly, and with these words: fewer steps, and fewer jobs.
     pub(crate) fn shrunk(mut self, without: Without, words: &str) -> Self {
+        if let Some(Broken { log, .. }) = self.broken(without) {
+            // What comes after the step that broke it never happens.
+            self.steps.truncate(log.iter().filter(|line| line.starts_with("step ")).count());
+        }
         let mut tries = 0;
         let mut part = self.steps.len().div_ceil(2);
         loop {

@@ -145,7 +145,8 @@ impl World {
 
     /// Waits in line for its permit.
     fn join(&mut self, job: i64, permit_us: Micros) {
-        let void_after_us = if self.nature.without == Without::Voids { Micros::MAX } else { permit_us };
+        let for_ever = matches!(self.nature.without, Without::Voids | Without::Rule);
+        let void_after_us = if for_ever { Micros::MAX } else { permit_us };
         self.memory.queue.join(void_after_us, job);
     }
 

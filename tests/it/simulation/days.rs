@@ -52,7 +52,7 @@ enum Fate {
 
 fn fate(life: u64) -> Fate {
     match life % 12 {
-        0 => Fate::Busy,
+        11 => Fate::Busy,
         1 | 7 => Fate::Quiet,
         _ => Fate::Wild,
     }

@@ -66,7 +66,8 @@ impl World {
             Stage::Leaving { at_us, .. } => at_us,
             Stage::Away { end_us, .. } if busy => end_us,
             Stage::Ready | Stage::Outcome(..) | Stage::Unsent | Stage::Asking(_) if busy => soon_us,
-            Stage::Following if busy => self.now_us + TICK_US,
+            // Where days go by, less often: a server may ask to wait for an hour.
+            Stage::Following if busy => self.now_us + if self.nature.watched { TICK_US } else { SECOND_US },
             _ => Micros::MAX,
         });
         let first_us = flights.min().unwrap_or(Micros::MAX).min(self.memory.look_us);

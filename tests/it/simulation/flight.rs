@@ -84,6 +84,11 @@ impl Flight {
         WriteBack { job, attempt, next, measured, late_permit: self.late_permit, ..WriteBack::default() }
     }
 
+    /// It waits in line for its permit, or its request is under way.
+    pub(crate) fn hangs_on_time(&self) -> bool {
+        matches!(self.stage, Stage::Waiting | Stage::Leaving { .. } | Stage::Away { .. })
+    }
+
     pub(crate) fn outcome(&self) -> Option<&WriteBack> {
         match &self.stage {
             Stage::Outcome(back, _) => Some(back),

@@ -7,7 +7,7 @@ use haul::limit::{Allowance, Limit};
 use haul::pace::{Sent, TICK_US, Turn};
 use haul::store::Store;
 
-use super::flight::{Answer, Stage, What};
+use super::flight::{Answer, Flight, Stage, What};
 use super::nature::Without;
 use super::world::World;
 
@@ -96,7 +96,7 @@ impl World {
                 }
                 Turn::Void(job) => self.memory.flights.get_mut(&job).expect("it waits").stage = Stage::Unsent,
                 // Nobody waits, and nothing is under way of which a standstill could change anything.
-                Turn::Wait(_) if self.memory.flights.is_empty() => {
+                Turn::Wait(_) if !self.memory.flights.values().any(Flight::hangs_on_time) => {
                     self.memory.look_us = Micros::MAX;
                     return;
                 }

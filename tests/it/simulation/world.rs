@@ -246,7 +246,7 @@ impl World {
         }
         self.store.peek(|now| {
             if self.nature.watched {
-                check_recovery(&self.seen, now);
+                check_recovery(&self.seen, now, found.wall_clock.step_us());
             }
         });
         let queue = Queue::new(self.pacer(&mut found), self.now_us);

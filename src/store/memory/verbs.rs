@@ -38,6 +38,11 @@ impl Tables {
             }
         }
         self.keep_limits(&run.limits, now_us);
+        // Kept, so that a start after this one waits as long.
+        let rest_until_us = wall_clock.rest_until_us(&run.limits, now_us);
+        for kept in self.limits.values_mut().filter(|_| rest_until_us > now_us) {
+            kept.paused_until_us = kept.paused_until_us.max(rest_until_us);
+        }
         found.spends = self.spends.iter().map(spend).collect();
         found.limits = self.limits.values().map(|kept| (kept.limit.clone(), kept.paused_until_us)).collect();
         found.limits.sort_by_key(|(limit, _)| limit.window_us);

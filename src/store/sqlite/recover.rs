@@ -19,6 +19,13 @@ pub(super) async fn recover(tx: &mut SqliteConnection, run: &NewRun, now_us: Mic
     execute!(tx, "carry_spends.sql", &limits);
     execute!(tx, "drop_limits.sql", &limits);
     execute!(tx, "write_limits.sql", &limits);
+    let rest_until_us = wall_clock.rest_until_us(&run.limits, now_us);
+    if rest_until_us > now_us {
+        // Kept, so that a start after this one waits as long.
+        for limit in &run.limits {
+            execute!(tx, "pause_limit.sql", &limit.name, rest_until_us, limit.jitter_us);
+        }
+    }
     execute!(tx, "drop_spends.sql");
     execute!(tx, "forget_spends.sql", now_us);
     for row in rows!(tx, "spends.sql", now_us) {

@@ -9,7 +9,7 @@ use haul::clock::{Micros, SECOND_US};
 use haul::limit::doublings;
 use haul::pace::{Pacer, Queue, Sent};
 use haul::store::memory::{Job, MemoryStore, Tables};
-use haul::store::{Chunk, NewRun, Recovered, RunOutcome, Store};
+use haul::store::{Chunk, NewRun, Recovered, RunOutcome, Store, WallClock};
 
 use super::flight::{Flight, Stage};
 use super::governor::Governor;
@@ -263,7 +263,10 @@ impl World {
         let without = self.nature.without;
         match without {
             Without::Spends => found.spends.clear(),
-            Without::Pauses => found.limits.iter_mut().for_each(|(_, paused_until_us)| *paused_until_us = 0),
+            Without::Rest if !matches!(found.wall_clock, WallClock::Rebooted(_)) => {}
+            Without::Pauses | Without::Rest => {
+                found.limits.iter_mut().for_each(|(_, paused_until_us)| *paused_until_us = 0)
+            }
             Without::Jitter => found.limits.iter_mut().for_each(|(limit, _)| limit.jitter_us = 0),
             Without::Joint => found.limits.truncate(1),
             _ => {}

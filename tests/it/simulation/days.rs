@@ -135,6 +135,9 @@ impl World {
     async fn be_killed_again_and_again(&mut self) -> String {
         let kills = 2 + self.random.below(10);
         for _ in 0..kills {
+            if self.memory.run.is_some() {
+                self.crash("");
+            }
             self.start().await;
             self.pass(350_000, true).await;
             if self.memory.run.is_some() {

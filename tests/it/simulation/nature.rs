@@ -151,7 +151,7 @@ impl Nature {
             serve_us,
             cold: ([0, 10, 50][random.below(3)], 1_000..3 * SECOND_US),
             throttled: [0, 0, 3, 20][random.below(4)],
-            failing: [0, 5, 20][random.below(3)],
+            failing: [0, 5, 20, 95][random.below(4)],
             standstills: random.below(20),
             poison: random.percent(50),
             redirects: [0, 0, 10, 40][random.below(4)],

@@ -29,8 +29,10 @@ pub(super) struct Clocks {
     boots: u32,
     /// When the machine was booted, in true time.
     booted_us: Micros,
-    /// It was set back by so much at boots, where nobody can tell: retries wait for it.
+    /// It was set back by so much before a boot, where nobody can tell: retries wait for it.
     pub(super) lost_us: Micros,
+    /// The same, boots or not.
+    back_us: Micros,
     /// What was durable some commits ago.
     kept: VecDeque<Kept>,
 }
@@ -74,6 +76,7 @@ impl World {
         let step_us = 25_000 + self.random.below(step_us) as Micros;
         let step_us = if self.random.percent(50) { step_us } else { -step_us };
         self.clocks.wall_us += step_us;
+        self.clocks.back_us += (-step_us).max(0);
         format!("the wall clock is set by {} ms", step_us / 1_000)
     }
 
@@ -104,10 +107,9 @@ impl World {
         let mut set = String::new();
         // What was sent long before a boot is taken to be sent when the wall clock says; see the rest after a boot.
         if self.nature.limits.iter().all(|limit| limit.window_us <= 60 * SECOND_US) && self.random.percent(30) {
-            let before_us = self.clocks.wall_us;
             set = format!("; {}", self.set_wall_clock());
-            self.clocks.lost_us += (before_us - self.clocks.wall_us).max(0);
         }
+        self.clocks.lost_us = self.clocks.back_us;
         self.now_us += self.random.below(5 * SECOND_US as usize) as Micros;
         format!("the machine is booted{lost}{set}")
     }

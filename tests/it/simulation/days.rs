@@ -178,7 +178,8 @@ fn check(world: &World, fate: Fate, days: u64) {
     let most = world.nature.limits.iter().map(may).min().unwrap_or(0) as f64;
     let share = world.arrivals().len() as f64 / most;
     let least = match fate {
-        Fate::Quiet => 0.85,
+        Fate::Quiet if model.is_fair() => 0.85,
+        Fate::Quiet => 0.5, // whoever counts otherwise is given way to
         Fate::Busy => 0.3,
         Fate::Wild => 0.0,
     };

@@ -220,6 +220,8 @@ impl World {
             self.histories.entry(id).or_default().sent = false;
             if self.nature.without == Without::Redirects {
                 flight.stage = Stage::Leaving { sent, at_us: now_us };
+            } else if self.memory.closing {
+                flight.interrupted(now_us);
             } else {
                 (flight.redirected, flight.stage) = (true, Stage::Following);
                 self.memory.queue.follow();

@@ -105,8 +105,11 @@ impl World {
         self.clocks.boots += 1;
         self.clocks.booted_us = self.true_us();
         let mut set = String::new();
-        // What was sent long before a boot is taken to be sent when the wall clock says; see the rest after a boot.
-        if self.nature.limits.iter().all(|limit| limit.window_us <= 60 * SECOND_US) && self.random.percent(30) {
+        // A rest of a minute makes up for a clock that was set before a boot; of a longer window it is taken at its word.
+        let short = self.nature.limits.iter().all(|limit| limit.window_us <= 60 * SECOND_US);
+        if !short {
+            self.clocks.wall_us = self.clocks.wall_us.min(self.clocks.read_us);
+        } else if self.random.percent(30) {
             set = format!("; {}", self.set_wall_clock());
         }
         self.clocks.lost_us = self.clocks.back_us;

@@ -129,6 +129,17 @@ impl TryFrom<String> for Limit {
     }
 }
 
+/// How often J was doubled since it was given, as far as the limit that is paced is concerned: the shortest.
+#[must_use]
+pub fn doublings(given: &[Limit], kept: &[Limit]) -> u32 {
+    let shortest = kept.iter().min_by_key(|limit| (limit.window_us, limit.permits));
+    let doublings = |kept: &Limit| {
+        let given_us = given.iter().find(|given| given.name == kept.name)?.jitter_us.max(1);
+        (kept.jitter_us / given_us).checked_ilog2()
+    };
+    shortest.and_then(doublings).unwrap_or(0)
+}
+
 /// Permits and window of a rate, or what is wrong with it.
 fn parts(rate: &str) -> Result<(u32, Micros), &'static str> {
     if rate.is_empty() {

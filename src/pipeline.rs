@@ -1,6 +1,5 @@
 //! The only module that knows every step: claim -> pace -> fetch -> process -> commit.
 
-mod earlier;
 mod files;
 mod heed;
 mod journey;
@@ -26,7 +25,7 @@ use crate::fail_point::{Point, pass};
 use crate::fetch::{Fetcher, SecretHeader, SetupError};
 use crate::hope::{Hope, MaxFailures};
 use crate::job::{RetryRules, State};
-use crate::limit::{Limit, Wait};
+use crate::limit::{self, Limit, Wait};
 use crate::pace::{Dispenser, Pacer, void_after};
 use crate::process::{Rule, Work};
 use crate::progress::{OnEvent, Pause, RunEvent, Tally};
@@ -35,7 +34,6 @@ use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
 use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, Want};
-use earlier::{doublings, rest_after_boot};
 use journey::Context;
 use land::Landed;
 use look::{BEAT_US, LOOK_US};
@@ -234,10 +232,10 @@ impl<S: Store> Drain<S> {
         // Where it costs nothing to go on, there is always hope, unless somebody says how much.
         let max_failures = run.max_failures.or((!run.sends).then_some(MaxFailures::Jobs(u64::MAX)));
         let (limits, pauses): (Vec<_>, Vec<_>) = recovered.limits.into_iter().unzip();
-        let after_boot_us = rest_after_boot(recovered.wall_clock, &limits, now_us);
+        let after_boot_us = recovered.wall_clock.rest_until_us(&limits, now_us);
         let paused_until_us = pauses.into_iter().max().unwrap_or(0).max(after_boot_us);
         let pacer = Pacer::new(&limits, &recovered.spends, paused_until_us, now_us);
-        let pacer = pacer.wary(doublings(&settings.limits, &limits));
+        let pacer = pacer.wary(limit::doublings(&settings.limits, &limits));
         let dispenser = Arc::new(Dispenser::new(pacer, most_requests, clock));
         let serving = dispenser.clone();
         let server = tokio::spawn(async move { serving.serve().await });
@@ -472,7 +470,7 @@ impl<S: Store> Drain<S> {
         self.idle_until_us = 0;
         if few {
             // Only now: where this fails, what is leased is on its way.
-            match self.context.store.next_due().await? {
+            match self.next_due().await? {
                 None if self.in_flight() == 0 => return Ok(true),
                 next => self.idle_until_us = next.unwrap_or(Micros::MAX),
             }

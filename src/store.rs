@@ -339,7 +339,7 @@ pub trait Store: Send + Sync + 'static {
     /// Begins a run: ends dead runs, notes their interrupted attempts, frees their leases, gives up poison, and inserts the
     /// new run with its limits, in one transaction. Idempotent: a crash in between leaves everything to the next start.
     /// The caller holds the run lock, so every lease found belongs to a dead run. Where the wall clock was set since the last
-    /// run, its permits and pauses are moved along, so that a window is as long as it was.
+    /// run, permits, pauses and retries are moved along, so that a window and a wait are as long as they were.
     fn recover(&self, run: &NewRun, now_us: Micros) -> impl Future<Output = Done<Recovered>> + Send;
 
     /// Leases jobs that are due and have work left: first fetched ones, then retries that fell due, then fresh ones in

@@ -30,6 +30,17 @@ impl MemoryStore {
         self.with(|tables| tables.clone())
     }
 
+    /// Looks at what is stored now, without a copy.
+    pub fn peek<T>(&self, eye: impl FnOnce(&Tables) -> T) -> T {
+        self.with(|tables| eye(tables))
+    }
+
+    /// Makes all that is stored what it was once: the commits since then are lost, as they may be where the power fails
+    /// and a commit need only survive a crash.
+    pub fn restore(&self, tables: Tables) {
+        self.with(|now| *now = tables);
+    }
+
     /// Does one verb. A verb is one transaction: the lock is held from its first to its last change.
     fn with<T>(&self, verb: impl FnOnce(&mut Tables) -> T) -> T {
         // A test that panicked in a verb has failed already; the lock it held is no second failure.

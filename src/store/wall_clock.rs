@@ -1,6 +1,7 @@
 //! Signs of life, and what they say of the wall clock.
 
-use crate::clock::{BootTime, Micros};
+use crate::clock::{BootTime, Micros, SECOND_US};
+use crate::limit::Limit;
 
 /// A sign of life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,5 +29,14 @@ impl WallClock {
     #[must_use]
     pub fn step_us(self) -> Micros {
         if let Self::Set(step_us) = self { step_us } else { 0 }
+    }
+    /// After a boot nobody knows what the wall clock did before: what was sent just before that may still count. A window is
+    /// waited for, at most a minute, of which the machine has been up for some. 0 = there is no such wait.
+    #[must_use]
+    pub fn rest_until_us(self, limits: &[Limit], now_us: Micros) -> Micros {
+        const MOST_US: Micros = 60 * SECOND_US;
+        let Self::Rebooted(up_us) = self else { return 0 };
+        let window_us = limits.iter().map(|limit| limit.window_us.min(MOST_US)).max().unwrap_or(0);
+        now_us + (window_us - up_us).max(0)
     }
 }

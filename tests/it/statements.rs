@@ -39,7 +39,7 @@ const EXCEPTIONS: [(&str, &str, &str); 15] = [
 ];
 
 /// How jobs are found, where it matters which way.
-const WAYS: [(&str, &[&str]); 22] = [
+const WAYS: [(&str, &[&str]); 23] = [
     (
         "claim.sql",
         &[
@@ -51,6 +51,7 @@ const WAYS: [(&str, &[&str]); 22] = [
     ),
     ("next_due.sql", &["SEARCH jobs USING INDEX jobs_ready (state=?)", "SEARCH jobs USING INDEX jobs_ready (state=?)"]),
     ("next_to_process.sql", &["SEARCH jobs USING INDEX jobs_ready (state=?)"]),
+    ("move_due.sql", &["SEARCH jobs USING INDEX jobs_ready (state=? AND due_at_us>?)"]),
     ("leased.sql", &["SEARCH j USING INDEX jobs_leased (run_id>?)"]),
     ("note_interrupted.sql", &["SEARCH jobs USING INDEX jobs_leased (run_id>?)"]),
     ("overview/in_flight.sql", &["SEARCH jobs USING INDEX jobs_leased (run_id>?)"]),

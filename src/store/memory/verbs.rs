@@ -38,6 +38,11 @@ impl Tables {
             }
         }
         self.keep_limits(&run.limits);
+        // Kept, so that a start after this one waits as long.
+        let rest_until_us = wall_clock.rest_until_us(&run.limits, now_us);
+        for kept in self.limits.values_mut().filter(|_| rest_until_us > now_us) {
+            kept.paused_until_us = kept.paused_until_us.max(rest_until_us);
+        }
         self.forget_spends(now_us);
         found.spends = self.spends.iter().map(spend).collect();
         found.limits = self.limits.values().map(|kept| (kept.limit.clone(), kept.paused_until_us)).collect();
@@ -50,7 +55,7 @@ impl Tables {
         found
     }
 
-    /// Moves permits and pauses along with a wall clock that was set since the last sign of life of the last run.
+    /// Moves permits, pauses and retries along with a wall clock that was set since the last sign of life of the last run.
     fn follow_wall_clock(&mut self, boot: Option<&BootTime>, now_us: Micros) -> WallClock {
         let last = self.runs.last_key_value().and_then(|(_, run)| run.boot.clone());
         let (Some(boot), Some((then, then_us))) = (boot, last) else { return WallClock::Same };
@@ -62,6 +67,10 @@ impl Tables {
         self.spends = spends.map(|((limit, until_us), permits)| ((limit, until_us + step_us), permits)).collect();
         for kept in self.limits.values_mut().filter(|kept| kept.paused_until_us > 0) {
             kept.paused_until_us += step_us;
+        }
+        let waits = |job: &&mut Arc<Job>| job.is_free() && job.due_at_us > 0;
+        for job in self.jobs.values_mut().filter(waits) {
+            Arc::make_mut(job).due_at_us = (job.due_at_us + step_us).max(1);
         }
         WallClock::Set(step_us)
     }

@@ -17,6 +17,13 @@ pub(super) async fn recover(tx: &mut SqliteConnection, run: &NewRun, now_us: Mic
     pass(Point::RunBegun);
     found.database_id = scalar!(tx, "database_id.sql");
     keep_limits(tx, &run.limits).await?;
+    let rest_until_us = wall_clock.rest_until_us(&run.limits, now_us);
+    if rest_until_us > now_us {
+        // Kept, so that a start after this one waits as long.
+        for limit in &run.limits {
+            execute!(tx, "pause_limit.sql", &limit.name, rest_until_us, limit.jitter_us);
+        }
+    }
     execute!(tx, "forget_spends.sql", now_us);
     for row in rows!(tx, "spends.sql", now_us) {
         let (limit, until_us, permits) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
@@ -59,7 +66,7 @@ pub(super) async fn limits(connection: &mut SqliteConnection) -> Inner<Vec<(Limi
     Ok(limits)
 }
 
-/// Moves permits and pauses along with a wall clock that was set since the last sign of life of the last run.
+/// Moves permits, pauses and retries along with a wall clock that was set since the last sign of life of the last run.
 async fn follow_wall_clock(tx: &mut SqliteConnection, boot: Option<&BootTime>, now_us: Micros) -> Inner<WallClock> {
     let last: Vec<SqliteRow> = rows!(tx, "last_beat.sql");
     let (Some(boot), Some(last)) = (boot, last.first()) else { return Ok(WallClock::Same) };
@@ -77,6 +84,7 @@ async fn follow_wall_clock(tx: &mut SqliteConnection, boot: Option<&BootTime>, n
     execute!(tx, "drop_all_spends.sql");
     execute!(tx, "write_spends.sql", pack::array(&moved));
     execute!(tx, "move_pauses.sql", step_us);
+    execute!(tx, "move_due.sql", step_us);
     Ok(WallClock::Set(step_us))
 }
 

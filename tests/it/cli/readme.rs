@@ -6,9 +6,10 @@ use crate::server::{Answer, Asked, Script, Server};
 const README: &str = include_str!("../../../README.md");
 
 /// Not run, and why.
-const LEFT: [(&str, &str); 10] = [
+const LEFT: [(&str, &str); 11] = [
     ("cargo test", "runs this"),
     ("cargo test --features fail-points --test torture", "takes minutes, and another build of the program"),
+    ("cargo test --test it simulation", "takes minutes, and is among the tests"),
     ("cargo bench --bench rate", "takes ten minutes of a machine of its own"),
     ("cargo bench --bench process", "takes minutes of a machine of its own"),
     ("cargo bench --bench latency", "takes minutes of a machine of its own"),

@@ -19,6 +19,10 @@ pub(crate) enum Stage {
     Leaving { sent: Sent, at_us: Micros },
     /// The request has left; this is what comes back, and when.
     Away { sent: Sent, end_us: Micros, answer: Answer },
+    /// It follows a redirect, and waits for a permit to fall due.
+    Following,
+    /// That permit is to be written down.
+    Asking(Micros),
     /// The response is here, stored or not; it waits for a processor.
     Ready,
     /// What became of it waits to be committed.
@@ -33,6 +37,8 @@ pub(crate) enum Answer {
     Throttled(Option<Micros>),
     Busy,
     Wrong,
+    /// It is to be asked for elsewhere.
+    Elsewhere,
 }
 
 /// What an outcome says of its job.
@@ -43,6 +49,8 @@ pub(crate) enum What {
     Throttled,
     /// A failure that is held against the job.
     Failed,
+    /// The run stopped before it could follow a redirect.
+    Interrupted,
 }
 
 /// A claimed job.
@@ -51,6 +59,8 @@ pub(crate) struct Flight {
     pub(crate) lease: Lease,
     pub(crate) standing: Standing,
     pub(crate) stage: Stage,
+    /// It was redirected, and waits for its next permit.
+    pub(crate) redirected: bool,
     /// A response that is not stored yet.
     pub(crate) fetched: Option<WriteBack>,
     /// Its permit counts from later than it was written down with; not stored yet.
@@ -62,7 +72,8 @@ pub(crate) struct Flight {
 impl Flight {
     pub(crate) fn new(lease: Lease) -> Self {
         let stage = if lease.permit_us.is_some() { Stage::Waiting } else { Stage::Ready };
-        Self { standing: lease.standing, lease, stage, fetched: None, late_permit: None, accused: false }
+        let standing = lease.standing;
+        Self { standing, lease, stage, redirected: false, fetched: None, late_permit: None, accused: false }
     }
 
     /// What is written back when this happens now.
@@ -71,6 +82,11 @@ impl Flight {
         let next = next(self.standing, event, &rules(), job, attempt, now_us);
         let measured = Measured { started_at_us: Some(now_us), ..Measured::default() };
         WriteBack { job, attempt, next, measured, late_permit: self.late_permit, ..WriteBack::default() }
+    }
+
+    /// It waits in line for its permit, or its request is under way.
+    pub(crate) fn hangs_on_time(&self) -> bool {
+        matches!(self.stage, Stage::Waiting | Stage::Leaving { .. } | Stage::Away { .. })
     }
 
     pub(crate) fn outcome(&self) -> Option<&WriteBack> {
@@ -100,6 +116,12 @@ impl Flight {
         self.stage = Stage::Outcome(Box::new(back), what);
     }
 
+    /// The run stops, and the redirect is not followed.
+    pub(crate) fn interrupted(&mut self, now_us: Micros) {
+        let back = self.write_back(&Event::Interrupted, now_us);
+        self.stage = Stage::Outcome(Box::new(back), What::Interrupted);
+    }
+
     /// A good response is in memory, and nowhere else.
     pub(crate) fn holds_unstored(&self) -> bool {
         self.fetched.is_some() || self.outcome().is_some_and(|back| back.response.is_some())
@@ -111,7 +133,7 @@ impl Answer {
     pub(crate) fn failure(self, now_us: Micros) -> Option<(Failure, What)> {
         let failure = |status, verdict| Failure::new(ErrorType::status(status), verdict, "not now");
         match self {
-            Self::Good => None,
+            Self::Good | Self::Elsewhere => None,
             Self::Throttled(wait_us) => {
                 let not_before_us = wait_us.map(|wait_us| now_us + wait_us);
                 Some((Failure { not_before_us, ..failure(429, Verdict::Throttled) }, What::Throttled))

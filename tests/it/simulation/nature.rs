@@ -5,11 +5,12 @@ use std::ops::Range;
 use haul::clock::{Micros, SECOND_US};
 use haul::limit::Limit;
 
+use super::server::Model;
 use crate::random_numbers::Random;
 
 /// Limits a life may have to keep.
-pub(crate) const LIMITS: [&[&str]; 7] =
-    [&["2/s"], &["3/500ms"], &["5/s"], &["5/s", "60/m"], &["20/s"], &["20/s", "30/10s"], &["200/s"]];
+pub(crate) const LIMITS: [&[&str]; 8] =
+    [&["2/s"], &["3/500ms"], &["5/s"], &["5/s", "60/m"], &["20/s"], &["20/s", "30/10s"], &["200/s"], &["5/10s"]];
 
 /// The jitter of the rule, less what it takes to let a request go.
 const MOST_ONE_WAY_US: Micros = 18_000;
@@ -35,6 +36,71 @@ pub(crate) enum Without {
     Fence,
     /// A 429 is held against the job.
     Mercy,
+    /// governor's own quota says when to send: a burst of N, and N more within the window.
+    Rule,
+    /// J is nothing.
+    Jitter,
+    /// Only the shortest of several limits is kept.
+    Joint,
+    /// A standstill of the process goes unnoticed.
+    Standstills,
+    /// A permit that is void is used all the same.
+    Voids,
+    /// Permits are not written down when they are claimed.
+    WrittenFirst,
+    /// Permits of requests that were not sent are kept.
+    GivingBack,
+    /// A redirect is followed under the permit of the first request.
+    Redirects,
+    /// Nobody asks what became of the wall clock.
+    WallClock,
+    /// After a boot nothing is waited for.
+    Rest,
+    /// Suspects are processed beside each other.
+    Alone,
+    /// A suspect is processed before its crashes are raised.
+    Accusation,
+    /// A suspect is processed before its response is stored.
+    StoredFirst,
+    /// A claim leaves the job free.
+    Lease,
+    /// A commit is written in two parts, and the process dies between them.
+    OneTransaction,
+    /// A recovery forgets a lease.
+    Recovery,
+    /// A recovery sends a fetched job back to the server.
+    Stage,
+}
+
+impl Without {
+    /// Every guard, and words of what is broken without it.
+    pub(crate) const GUARDS: [(Self, &str); 25] = [
+        (Self::Spends, "requests within"),
+        (Self::LatePermits, "requests within"),
+        (Self::MovedPermits, "requests within"),
+        (Self::ColdConnections, "requests within"),
+        (Self::Pauses, "sent before the server wanted it"),
+        (Self::Places, "more jobs in flight than slots"),
+        (Self::Fence, "job "),
+        (Self::Mercy, "what is held against it"),
+        (Self::Rule, "requests within"),
+        (Self::Jitter, "requests within"),
+        (Self::Joint, "requests within"),
+        (Self::Standstills, "requests within"),
+        (Self::Voids, "a void permit is used"),
+        (Self::WrittenFirst, "requests within"),
+        (Self::GivingBack, "a permit that nobody used still counts"),
+        (Self::Redirects, "requests within"),
+        (Self::WallClock, "requests within"),
+        (Self::Rest, "sent before the server wanted it"),
+        (Self::Alone, "accused of one death"),
+        (Self::Accusation, "it never ends"),
+        (Self::StoredFirst, "a suspect whose response is not stored"),
+        (Self::Lease, "leases and what flies"),
+        (Self::OneTransaction, "without its response"),
+        (Self::Recovery, "still held by the dead"),
+        (Self::Stage, "job "),
+    ];
 }
 
 /// How the server and the network behave, and what the process is told to keep. Spans are drawn evenly.
@@ -59,6 +125,16 @@ pub(crate) struct Nature {
     pub(crate) standstills: usize,
     /// Some jobs kill the process that works on them.
     pub(crate) poison: bool,
+    /// Of a hundred requests, so many are redirected.
+    pub(crate) redirects: usize,
+    /// Of a hundred answers, so many say what is left of a limit of the server's.
+    pub(crate) telling: usize,
+    /// A commit survives a crash, and not always a loss of power.
+    pub(crate) lossy: bool,
+    /// Everything is looked at after each change; else only now and then.
+    pub(crate) watched: bool,
+    /// How the server counts; `None` = it refuses without a reason only.
+    pub(crate) model: Option<Model>,
     pub(crate) without: Without,
 }
 
@@ -75,16 +151,22 @@ impl Nature {
             serve_us,
             cold: ([0, 10, 50][random.below(3)], 1_000..3 * SECOND_US),
             throttled: [0, 0, 3, 20][random.below(4)],
-            failing: [0, 5, 20][random.below(3)],
+            failing: [0, 5, 20, 95][random.below(4)],
             standstills: random.below(20),
             poison: random.percent(50),
+            redirects: [0, 0, 10, 40][random.below(4)],
+            telling: [0, 0, 10][random.below(3)],
+            lossy: random.percent(30),
+            watched: true,
+            model: None,
             without,
         }
     }
 
     /// The server does what it is asked, soon.
     pub(crate) fn honest(self) -> Self {
-        Self { serve_us: 1_000..50_000, cold: (2, 1_000..20_000), throttled: 0, failing: 0, standstills: 0, ..self }
+        let quiet = Self { throttled: 0, failing: 0, standstills: 0, redirects: 0, telling: 0, ..self };
+        Self { serve_us: 1_000..50_000, cold: (2, 1_000..20_000), ..quiet }
     }
 
     /// As many jobs as can be sent, and places for all that is in flight.
@@ -100,6 +182,6 @@ impl Nature {
     }
 }
 
-fn limits(rates: &[&str]) -> Vec<Limit> {
+pub(crate) fn limits(rates: &[&str]) -> Vec<Limit> {
     rates.iter().map(|rate| rate.parse().expect("a rate")).collect()
 }

@@ -212,11 +212,14 @@ async fn restart<T: Inspect>(at: &mut Scene<T>, boot: &BootTime) -> Recovered {
     found
 }
 
-// Seen failing without `follow_wall_clock`: the permits of the minute were gone.
-pub(crate) async fn a_wall_clock_that_was_set_moves_permits_and_pauses_along<T: Inspect>(mut at: Scene<T>) {
-    at.import(&["a", "b", "c"]).await;
+// Seen failing without `follow_wall_clock`: the permits of the minute were gone. And without `move_due.sql`: a clock that was
+// set back by 40 s made the retry wait for 40 s more.
+pub(crate) async fn a_wall_clock_that_was_set_moves_permits_pauses_and_retries_along<T: Inspect>(mut at: Scene<T>) {
+    at.import(&["a", "b", "c", "d"]).await;
     let boot = |us| BootTime { boot: "first".to_owned(), us };
     restart(&mut at, &boot(0)).await;
+    let waits = at.claim(1).await.remove(0);
+    at.commit(&[at.retry_at(&waits, at.now_us + 20 * SECOND_US)]).await;
     at.now_us += 9 * SECOND_US;
     let beat = Beat { at_us: at.now_us, boot: Some(boot(9 * SECOND_US)) };
     at.store().look(at.run, Some(&beat)).await.expect("look");
@@ -234,16 +237,21 @@ pub(crate) async fn a_wall_clock_that_was_set_moves_permits_and_pauses_along<T: 
         let found = restart(&mut at, &boot(up_us)).await;
         assert_eq!(found.wall_clock, WallClock::Set(step_us));
         let minute: u32 = found.spends.iter().filter(|spend| spend.limit == "600/m").map(|spend| spend.permits).sum();
-        assert_eq!(minute, 3, "the window is as long as it was");
+        assert_eq!(minute, 4, "the window is as long as it was");
         let rows = at.rows().await;
         let paused_us = |rows: &Rows| rows.limits["600/m"].paused_until_us;
         assert_eq!(paused_us(&rows), paused_us(&before) + step_us);
+        let due_us = |rows: &Rows| rows.jobs[waits.key.as_str()].due_at_us;
+        assert_eq!(due_us(&rows), due_us(&before) + step_us);
         assert_eq!(rows.limits["20/s"].paused_until_us, 0);
     }
     at.now_us += 5_000;
     assert_eq!(restart(&mut at, &boot(up_us)).await.wall_clock, WallClock::Same, "too little to be told");
     let second = BootTime { boot: "second".to_owned(), us: 7 * SECOND_US };
     assert_eq!(restart(&mut at, &second).await.wall_clock, WallClock::Rebooted(7 * SECOND_US));
+    // Seen failing with the rest after a boot known to the first run alone: the next one sent at once.
+    let rest_us = at.rows().await.limits["600/m"].paused_until_us - at.now_us;
+    assert_eq!(rest_us, 53 * SECOND_US, "the next start rests as long");
     let found = at.start_with(&both()).await;
     assert_eq!(found.wall_clock, WallClock::Same, "a system that does not tell");
 }

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use tokio::sync::{OwnedRwLockWriteGuard, OwnedSemaphorePermit, oneshot};
 
 use crate::attempt::Measured;
-use crate::capacity::Capacity;
 use crate::clock::{Clock, Micros};
 use crate::fail_point::{Point, pass};
 use crate::hope::Hope;
 use crate::job::{self, Event, RetryRules, Standing};
+use crate::limit::capacity::Capacity;
 use crate::minutes::Minutes;
 use crate::progress::{OnEvent, RunEvent, Tally};
 use crate::reason::Reason;

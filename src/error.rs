@@ -4,11 +4,11 @@ use std::io;
 
 use crate::import::ImportError;
 use crate::limit::RateError;
-use crate::lock::LockError;
 use crate::pipeline::RunError;
 use crate::process::WorkError;
 use crate::status::StatusSetError;
 use crate::store::StoreError;
+use crate::store::lock::LockError;
 
 /// Why haul could not do what it was asked. Nothing is lost: what is durable stays, and the next run goes on. A failed job is
 /// no error; see [`Summary::failed`](crate::Summary::failed).

@@ -7,7 +7,6 @@
 // The domain: pure, no I/O.
 pub mod attempt;
 pub mod backoff;
-pub mod capacity;
 #[doc(hidden)]
 pub mod clock;
 #[doc(hidden)]
@@ -30,22 +29,19 @@ pub mod status;
 
 // The store: the only place that knows SQL.
 #[doc(hidden)]
-pub mod lock;
-#[doc(hidden)]
 pub mod report;
 #[doc(hidden)]
 pub mod store;
+
 // The journey: only the pipeline knows all steps.
 #[doc(hidden)]
 pub mod claim;
 #[doc(hidden)]
 pub mod commit;
-mod error;
 #[doc(hidden)]
 pub mod fetch;
 #[doc(hidden)]
 pub mod import;
-mod library;
 #[doc(hidden)]
 pub mod pace;
 #[doc(hidden)]
@@ -55,6 +51,9 @@ pub mod progress;
 pub mod stop;
 #[doc(hidden)]
 pub mod template;
+
+mod error;
+mod library;
 pub use library::{Cursor, CursorError, Haul, JobResult, Page, Runner, Summary};
 pub use store::StoreError;
 pub use {attempt::Failure, error::Error, import::Added, import::OnConflict, job::Job, process::Processor, stop::Stop};

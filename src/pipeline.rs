@@ -17,7 +17,6 @@ use std::time::Duration;
 use tokio::sync::{RwLock, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
-use crate::capacity::Capacity;
 use crate::claim::{self, Plan, Situation};
 use crate::clock::{BootTime, Clock, Micros, micros};
 use crate::commit::{self, Claim, Committer, Outcome, Slot};
@@ -25,6 +24,7 @@ use crate::fail_point::{Point, pass};
 use crate::fetch::{Fetcher, SecretHeader, SetupError};
 use crate::hope::{Hope, MaxFailures};
 use crate::job::{RetryRules, State};
+use crate::limit::capacity::Capacity;
 use crate::limit::{self, Limit, Wait};
 use crate::pace::{Dispenser, Pacer, void_after};
 use crate::process::{Rule, Work};

@@ -1,9 +1,9 @@
 //! What a run tells of itself while it goes: events out of the machinery. Drawing them is somebody else's work.
 
 use crate::attempt::{ErrorType, Measured};
-use crate::capacity::Shortage;
 use crate::clock::Micros;
 use crate::job::{Event, Next, State};
+use crate::limit::capacity::Shortage;
 use crate::limit::{Left, Limit, Wait};
 use crate::minutes::Minutes;
 use crate::reason::Reason;

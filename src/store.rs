@@ -2,6 +2,7 @@
 
 mod changes;
 mod error;
+pub mod lock;
 mod look;
 pub mod sqlite;
 mod stall;

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use haul::fetch::SetupError;
 use haul::import::ImportError;
-use haul::lock::LockError;
 use haul::pipeline::RunError;
+use haul::store::lock::LockError;
 use haul::store::sqlite::console::QueryError;
 use haul::store::{Stall, StoreError};
 use haul::template::TemplateError;

@@ -185,7 +185,7 @@ impl ReprocessArgs {
             stop,
             on_event: Box::new(move |event| shown.event(event)),
             clock,
-            host: haul::lock::host(),
+            host: haul::store::lock::host(),
         };
         let ended = pipeline::run(held.store.clone(), run).await;
         progress.finish();

@@ -10,12 +10,12 @@ use haul::clock::Clock;
 use haul::fetch::Fetcher;
 use haul::hope::MaxFailures;
 use haul::job::State;
-use haul::lock::{LockError, RunLock};
 use haul::pipeline::{self, Run, Summary};
 use haul::process::{Rule, Work};
 use haul::progress::count;
 use haul::settings::{Durability, RequestTemplate, Settings};
 use haul::stop::Stop;
+use haul::store::lock::{LockError, RunLock};
 use haul::store::sqlite::{self, SqliteStore};
 use haul::store::{RunOutcome, Store, StoreError};
 
@@ -225,7 +225,7 @@ pub(crate) async fn remembered(db: &Path) -> anyhow::Result<Remembered> {
 /// Takes the run lock.
 pub(crate) fn lock(db: &Path, clock: Clock) -> Result<RunLock, LockError> {
     let since = haul::report::iso_8601(clock.now_us());
-    RunLock::take(db, &format!("pid {} on {} since {since}", std::process::id(), haul::lock::host()))
+    RunLock::take(db, &format!("pid {} on {} since {since}", std::process::id(), haul::store::lock::host()))
 }
 
 /// A database held by this run alone.
@@ -326,7 +326,7 @@ pub(crate) async fn drain(
         stop,
         on_event: Box::new(move |event| shown.event(event)),
         clock,
-        host: haul::lock::host(),
+        host: haul::store::lock::host(),
     };
     let ended = pipeline::run(held.store.clone(), run).await;
     progress.finish();

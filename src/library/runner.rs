@@ -13,7 +13,6 @@ use crate::error::Error;
 use crate::fetch::SecretHeader;
 use crate::hope::MaxFailures;
 use crate::limit::Limit;
-use crate::lock::{RunLock, host};
 use crate::pipeline::{self, Run};
 use crate::process::{OF_A_PROGRAM, Processor, Rule, Work};
 use crate::progress::{OnEvent, RunEvent};
@@ -23,6 +22,7 @@ use crate::settings::{Durability, KeepResponses, OnUncertain, Settings};
 use crate::status::StatusSet;
 use crate::stop::{Phase, Stop};
 use crate::store::Store;
+use crate::store::lock::{RunLock, host};
 
 type Change = Box<dyn FnOnce(&mut Settings) + Send>;
 

@@ -12,10 +12,9 @@ mod text;
 
 /// Pure; each may know the others, nothing else of the crate. `report` is here with its numbers: the store reads them, and
 /// whoever shows them does not ask where they lay.
-const DOMAIN: [&str; 16] = [
+const DOMAIN: [&str; 15] = [
     "attempt",
     "backoff",
-    "capacity",
     "clock",
     "hope",
     "job",

@@ -289,7 +289,7 @@ fn what_takes_the_database_for_long_waits_for_no_run() {
     let folder = Folder::with("a.csv", "id\n1\n");
     folder.haul(&import("a.csv", &["--url", URL])).exits(0);
     let before = urls(&folder);
-    let _run = haul::lock::RunLock::take(&folder.path("haul.db"), "pid 7 on here").expect("free");
+    let _run = haul::store::lock::RunLock::take(&folder.path("haul.db"), "pid 7 on here").expect("free");
     for flags in [&["--url", NEW_URL, "--on-change", "rerender"][..], &["--strict"]] {
         folder.haul(&import("a.csv", flags)).exits(6).err_is(
             "error: another run holds [..]haul.db.lock: pid 7 on here; wait for it to end, or stop it there (Ctrl-C)\n",

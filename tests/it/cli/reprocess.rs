@@ -2,6 +2,8 @@
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
 
 use super::folder::Folder;
 use crate::server::{Answer, Asked, Script, Server};
@@ -25,7 +27,10 @@ fn drained() -> (Folder, TcpListener) {
     folder.haul(&["-q", "run", "urls.txt", "--process", "jq:.n", "--max-attempts", "1"]).exits(3);
     let address = server.url().trim_start_matches("http://").to_owned();
     drop(server);
-    let listener = TcpListener::bind(address).expect("its port");
+    // A connection of another test may have been given the port for a moment.
+    let mut tries =
+        (0..200).map(|_| TcpListener::bind(&address).inspect_err(|_| thread::sleep(Duration::from_millis(50))));
+    let listener = tries.find_map(Result::ok).expect("its port");
     listener.set_nonblocking(true).expect("a listener");
     (folder, listener)
 }

@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use haul::clock::Clock;
 use haul::job::Job;
-use haul::lock::RunLock;
 use haul::pipeline::{self, Run};
 use haul::process::Work;
 use haul::response::Response;
 use haul::settings::{Durability, Settings};
 use haul::stop::Stop;
+use haul::store::lock::RunLock;
 use haul::store::sqlite::SqliteStore;
 
 use super::bench::{Bench, CHILD, card};

@@ -122,7 +122,7 @@ impl Work {
 
     fn program(self, trial: &Trial) -> Command {
         let url = format!("{}/{{{{ id }}}}", trial.server.url());
-        let run = ["run", "--rate", "20/200ms", "-c", "8", "--process", PROCESS, "--durability"];
+        let run = ["run", "--rate", "20/200ms", "--jitter", "150ms", "-c", "8", "--process", PROCESS, "--durability"];
         match self {
             Self::Import => trial.haul(&["import", "rows.csv", "--url", &url, "--key", "{{ id }}"]),
             Self::Run => trial.haul(&[&run[..], &["power-loss"]].concat()),

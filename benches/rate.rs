@@ -200,8 +200,8 @@ fn print_row(row: &Row, name: &str, tried: &Tried) -> bool {
     let arrived = figures.arrived as f64 / tried.planned as f64 * 100.0;
     let restarted = matches!(row.kind, Kind::Restarted(_));
     let share = if required.from_start { figures.share_from_start } else { figures.share } * 100.0;
-    // None after the first half: it has learned.
-    let learned = figures.last_refused_ns.is_none_or(|ns| ns < tried.took_ns / 2);
+    // It learns from the first, whenever that comes: no other after the first half.
+    let learned = figures.refused <= 1 || figures.last_refused_ns.is_none_or(|ns| ns < tried.took_ns / 2);
     let mut wrong = Vec::new();
     let mut require = |kept: bool, what| {
         if !kept {

@@ -1,6 +1,6 @@
 //! The one place that writes outcomes: a group commit at a time, the next as soon as the last is done.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -122,6 +122,8 @@ pub struct Claim {
 pub struct Batch {
     writes: Vec<WriteBack>,
     ended: Vec<(usize, Event)>,
+    /// Those among them that were processed again: how that ends says nothing of what a request would come to.
+    again: BTreeSet<usize>,
     ended_us: Vec<Micros>,
     minutes: Minutes,
     unsent: Vec<(i64, u32)>,
@@ -141,6 +143,9 @@ impl Batch {
     /// Tells what the write at this place says about the outcomes to come.
     fn tell(&self, hope: &mut Hope, at: usize, event: &Event) {
         let WriteBack { next, measured, .. } = &self.writes[at];
+        if self.again.contains(&at) {
+            return;
+        }
         hope.add(event, next.standing.state, measured.status_code);
     }
 
@@ -264,7 +269,7 @@ impl<S: Store> Committer<S> {
                 Outcome::Ended(report, slot) => {
                     batch.slots.push(slot);
                     batch.ended_us.push(report.at_us);
-                    let job = report.job;
+                    let (job, again) = (report.job, report.standing.was.is_some());
                     let (mut write, event) = self.write_back(report, now_us);
                     let failed = matches!(event, Event::FetchFailed(_) | Event::ProcessFailed(_));
                     batch.minutes.add(&write.measured, failed, now_us);
@@ -283,6 +288,9 @@ impl<S: Store> Committer<S> {
                             batch.writes.len() - 1
                         }
                     };
+                    if again {
+                        batch.again.insert(at);
+                    }
                     batch.ended.push((at, event));
                 }
                 Outcome::Follows(further, told) => {
@@ -304,7 +312,8 @@ impl<S: Store> Committer<S> {
         let Report { job, attempt, standing, event, measured, response, packed, output, late_permit, at_us: _ } =
             report;
         let next = job::next(standing, &event, &self.rules, job, attempt, now_us);
-        let drops_response = job::drops_response(self.keep, &next);
+        // What was kept after an earlier processing stays after another one: only a refetch can bring it back.
+        let drops_response = standing.was.is_none() && job::drops_response(self.keep, &next);
         // What is not to stay need not be written first.
         let (response, packed) = if drops_response { (None, None) } else { (response, packed) };
         (WriteBack { job, attempt, next, measured, response, packed, drops_response, output, late_permit }, event)

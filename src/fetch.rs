@@ -38,6 +38,10 @@ pub use secret_header::SecretHeader;
 /// Bytes of bodies in memory between fetch and commit, at most (beside what [`Budget::share`] allows each job).
 const BUDGET_BYTES: usize = 64 << 20;
 
+/// In place of a text that may quote what was sent.
+const WITHHELD: &str = "what it said is left out: it may hold a secret of the request, which is not at hand to be told apart (a \
+                        variable that is not set, a file that is not there, a credential that was given by flag)";
+
 /// Sends requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Fetcher {
@@ -102,8 +106,11 @@ impl Fetcher {
     /// A text that the server may have had a say in, without values of the request's secrets.
     #[must_use]
     pub fn hide(&self, request: &Request, text: String) -> String {
-        let values = outgoing::values_of(request, &*self.secrets, &self.secret_headers);
-        if values.is_empty() { text } else { values.hide(&text).into_owned() }
+        match outgoing::values_of(request, &*self.secrets, &self.secret_headers) {
+            Some(values) if values.is_empty() => text,
+            Some(values) => values.hide(&text).into_owned(),
+            None => WITHHELD.to_owned(),
+        }
     }
 
     /// Sends the request and reads its answer. `opened` learns at once that a connection had to be opened for it, and
@@ -166,8 +173,10 @@ impl Fetcher {
             return None;
         }
         let values = outgoing::values_of(request, &*self.secrets, &self.secret_headers);
+        let body = values.as_ref().map_or(&[][..], |_| &response.body);
         let status = reqwest::StatusCode::from_u16(response.status_code).ok()?;
-        let failure = failure::of_status(status, &HeaderMap::new(), &response.body, &self.settings, &values, 0)?;
+        let failure =
+            failure::of_status(status, &HeaderMap::new(), body, &self.settings, &values.unwrap_or_default(), 0)?;
         Some(Failure { verdict: Verdict::Permanent, ..failure })
     }
 

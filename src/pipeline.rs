@@ -11,10 +11,10 @@ mod steer;
 mod threads;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{RwLock, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::claim::{self, Plan, Situation};
@@ -33,13 +33,16 @@ use crate::reason::Reason;
 use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, Want};
+use crate::store::{Lease, NewRun, Recovered, RunOutcome, Store, StoreError, Want};
 use journey::Context;
 use land::Landed;
 use look::{BEAT_US, LOOK_US};
 use nulls::Nulls;
 use threads::Threads;
 pub use threads::ThreadsLost;
+
+/// Stored responses in memory, at most, beside those of one claim: 64 MiB.
+const STORED_KIB: usize = 64 << 10;
 
 /// What a run does, and for whom.
 pub struct Run {
@@ -186,6 +189,8 @@ struct Drain<S> {
     stop: Stop,
     clock: Clock,
     slots: Arc<Semaphore>,
+    /// Room for stored responses that are in memory, in KiB: nothing is claimed while there is none.
+    stored: Arc<Semaphore>,
     /// All of the slots.
     places: usize,
     sends: bool,
@@ -253,10 +258,10 @@ impl<S: Store> Drain<S> {
             seed: now_us.unsigned_abs(), // other waits in every run, the same in every replay
         };
         let threads = Threads::new(settings.threads, clock).map_err(|e| RunError::Threads(e.into()))?;
-        // More threads than cores make nothing quicker.
+        // More threads than cores make nothing quicker, unless a program on each may wait for something else.
         let cores = std::thread::available_parallelism().map_or(usize::MAX, std::num::NonZero::get);
-        let capacity =
-            Capacity::new(threads.count().min(cores), if run.sends { &limits } else { &[] }, settings.sla.is_some());
+        let useful = if run.work.keeps_time() { threads.count() } else { threads.count().min(cores) };
+        let capacity = Capacity::new(useful, if run.sends { &limits } else { &[] }, settings.sla.is_some());
         let committer = Committer {
             store: store.clone(),
             run: recovered.run,
@@ -284,6 +289,7 @@ impl<S: Store> Drain<S> {
             clock,
             on_event,
             database_id: recovered.database_id,
+            paused_us: AtomicI64::new(0),
             abandoned: AtomicUsize::new(0),
             left: AtomicU64::new(run.limit.unwrap_or(u64::MAX)),
             missing: Arc::default(),
@@ -294,6 +300,7 @@ impl<S: Store> Drain<S> {
             stop,
             clock,
             slots: Arc::new(Semaphore::new(places)),
+            stored: Arc::new(Semaphore::new(STORED_KIB)),
             places,
             sends: run.sends,
             journeys: JoinSet::new(),
@@ -330,6 +337,12 @@ impl<S: Store> Drain<S> {
             true => self.context.store.next_due().await,
             false => self.context.store.next_to_process().await,
         }
+    }
+
+    /// Room for the stored response of a lease, as far as there is any: one that is larger is let through.
+    fn room_for(&self, lease: &Lease) -> Option<OwnedSemaphorePermit> {
+        let kib = lease.response.as_ref()?.body.len().div_ceil(1024).min(self.stored.available_permits());
+        self.stored.clone().try_acquire_many_owned(u32::try_from(kib).ok()?).ok()
     }
 
     /// Jobs that may still begin.
@@ -420,7 +433,7 @@ impl<S: Store> Drain<S> {
 
     /// What to claim together with the outcomes that have come in: the places they free count as free.
     fn plan(&self, now_us: Micros) -> Plan<Claim> {
-        if self.held && !self.fetched {
+        if (self.held && !self.fetched) || self.stored.available_permits() == 0 {
             return Plan::Wait(Micros::MAX);
         }
         let dispenser = &self.context.dispenser;
@@ -447,6 +460,7 @@ impl<S: Store> Drain<S> {
     /// Commits what has come in, claims, and starts what it gets; `true` = nothing is left to do, and nothing flies.
     async fn turn(&mut self, claim: Option<Claim>) -> Result<bool, RunError> {
         let began_us = self.clock.now_us();
+        let claim = claim.filter(|_| !self.committer.is_behind()); // what waits is written first, and alone
         let leases = self.committer.turn(&mut self.received, claim.as_ref(), began_us).await?;
         let (Tally { succeeded, failed, .. }, took_us) = (&self.committer.tally, self.clock.now_us() - began_us);
         tracing::debug!(succeeded, failed, claimed = leases.len(), took_us, "durable so far");
@@ -464,7 +478,7 @@ impl<S: Store> Drain<S> {
             // cannot fail: a claim takes at most as many jobs as there are free places, and only this task takes places
             let Ok(place) = self.slots.clone().try_acquire_owned() else { unreachable!("more leases than slots") };
             self.context.left.fetch_sub(1, Ordering::Relaxed);
-            let slot = Slot { place, room: None, alone: None };
+            let slot = Slot { place, room: self.room_for(&lease), alone: None };
             self.journeys.spawn(self.context.clone().journey(lease, claimed_us, slot));
         }
         self.idle_until_us = 0;

@@ -62,6 +62,19 @@ impl Deref for Lease {
     }
 }
 
+/// Bytes of stored responses that one claim brings, at most, unless one alone is larger: they are all in memory at once.
+const CLAIM_BYTES: u64 = 16 << 20;
+
+/// How many of the first responses, of these sizes, one claim brings.
+fn within_bytes(sizes: impl IntoIterator<Item = u64>) -> usize {
+    let mut sum = 0_u64;
+    let fits = |size: u64| {
+        sum = sum.saturating_add(size);
+        sum <= CLAIM_BYTES
+    };
+    sizes.into_iter().map(fits).take_while(|fits| *fits).count().max(1)
+}
+
 /// How much a claim may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Want {

@@ -1,5 +1,7 @@
 //! The flags of `run` that are remembered, laid over what the last run was told.
 
+mod judging;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use haul::status::StatusSet;
 use super::exit::UsageError;
 use super::rate;
 use super::secrets::{self, Given};
+pub(crate) use judging::JudgingFlags;
 
 /// How rows become requests.
 #[derive(Debug, Clone, Default, Args)]
@@ -94,23 +97,8 @@ pub(crate) struct WorkFlags {
     /// Jobs in flight at most: what a crash may cost [default: 64]
     #[arg(short, long, value_name = "N", env = "HAUL_CONCURRENCY", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     concurrency: Option<u32>,
-    /// CPU threads [default: one a core]
-    #[arg(long, value_name = "N", env = "HAUL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
-    /// What is run on each response: 'jq:EXPR', 'jq:@FILE', or 'cmd:PROG ARGS'; 'none' = keep the response as it is
-    ///
-    /// A program is started once a CPU thread, without a shell. It reads a line of JSON for each job, {"id", "key", "attempt",
-    /// "status_code", "headers", "body" or "body_base64", "row", "request"}, and answers with one: {"id", "output": ..} or {"id",
-    /// "error": "..", "retry": "fetch" or "process" or null}. It ends where its input does.
-    #[arg(long, value_name = "PROCESSOR")]
-    process: Option<String>,
-    /// How long one response may be processed [default: 30s]
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    process_timeout: Option<Duration>,
-    /// A variable of the environment that the program of 'cmd:' is given, beside PATH, HOME, LANG and VIRTUAL_ENV; repeatable;
-    /// stored by name alone; 'none' = no other
-    #[arg(long, value_name = "NAME")]
-    pass_env: Vec<String>,
+    #[command(flatten)]
+    judging: JudgingFlags,
     /// Deadline from sending to result; late results are kept, and counted
     #[arg(long, value_name = "TIME", value_parser = time)]
     sla: Option<Duration>,
@@ -126,9 +114,6 @@ pub(crate) struct WorkFlags {
     /// Largest body, after decompression: 512KiB, 10MiB [default: 10MiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_body: Option<u64>,
-    /// Status codes that count as success [default: 2xx]
-    #[arg(long, value_name = "CODES")]
-    success: Option<StatusSet>,
     /// What is tried again [default: 408,425,429,5xx,timeout,connect,dns,body_truncated]
     #[arg(long, value_name = "CODES|TYPES")]
     retry_on: Option<StatusSet>,
@@ -138,11 +123,6 @@ pub(crate) struct WorkFlags {
     /// First and longest wait between tries; the wait is a random part of it [default: 250ms..60s]
     #[arg(long, value_name = "MIN..MAX", value_parser = backoff)]
     backoff: Option<Backoff>,
-    /// A jq expression over the body of a success; where it is true the job fails for good; 'none' = no such rule
-    ///
-    /// On a body where the expression itself fails it is not true; that is warned about once. 'jq:@FILE' too.
-    #[arg(long, value_name = "jq:EXPR")]
-    fail_if: Option<String>,
     /// A POST or PATCH whose answer was lost: send it again, with its idempotency key, or fail its job [default: retry]
     #[arg(long, value_name = "retry|fail", value_parser = on_uncertain)]
     on_uncertain: Option<OnUncertain>,
@@ -189,11 +169,6 @@ pub(crate) struct WorkFlags {
 impl WorkFlags {
     /// Lays what is given over `settings`.
     pub(crate) fn apply(self, settings: &mut Settings) -> Result<(), UsageError> {
-        fn lay<T>(over: &mut T, given: Option<T>) {
-            if let Some(given) = given {
-                *over = given;
-            }
-        }
         if let Some(limits) = rate::limits(self.rate)? {
             settings.limits = limits; // a given rate replaces the whole set
         }
@@ -202,20 +177,13 @@ impl WorkFlags {
                 limit.jitter_us = haul::clock::micros(jitter).min(limit.window_us);
             }
         }
-        lay(&mut settings.process, self.process.map(unless_none));
-        lay(&mut settings.process_timeout, self.process_timeout);
-        if !self.pass_env.is_empty() {
-            self.pass_env.iter().try_for_each(|name| variable(name))?;
-            settings.pass_env = self.pass_env.into_iter().filter_map(unless_none).collect(); // the whole set, as rates are
-        }
+        self.judging.apply(settings)?;
         lay(&mut settings.concurrency, self.concurrency.map(|n| n as usize));
-        lay(&mut settings.threads, self.threads.map(usize::from));
         lay(&mut settings.sla, self.sla.map(Some));
         lay(&mut settings.timeout, self.timeout);
         lay(&mut settings.connect_timeout, self.connect_timeout);
         lay(&mut settings.grace, self.grace.map(Some));
         lay(&mut settings.max_body, self.max_body);
-        lay(&mut settings.success, self.success);
         lay(&mut settings.retry_on, self.retry_on);
         lay(&mut settings.max_attempts, self.max_attempts);
         lay(&mut settings.backoff, self.backoff);
@@ -230,15 +198,17 @@ impl WorkFlags {
         lay(&mut settings.insecure, self.insecure);
         lay(&mut settings.guard.block_private, self.block_private);
         lay(&mut settings.guard.allow_hosts, allow_hosts(self.allow_hosts));
-        lay(&mut settings.fail_if, self.fail_if.map(unless_none));
         if settings.timeout.is_zero() || settings.connect_timeout.is_zero() {
             return Err(UsageError("a timeout of 0 would fail every request; leave it out for the default".to_owned()));
         }
-        if settings.process_timeout.is_zero() {
-            let why = "a --process-timeout of 0 would fail every job; leave it out for the default, 30s";
-            return Err(UsageError(why.to_owned()));
-        }
         Ok(())
+    }
+}
+
+/// What is given goes over what is there.
+fn lay<T>(over: &mut T, given: Option<T>) {
+    if let Some(given) = given {
+        *over = given;
     }
 }
 
@@ -322,17 +292,6 @@ fn allowed(text: &str) -> Result<Allowed, HostPatternError> {
 /// A given set replaces the whole; `any` in it makes it all hosts.
 fn allow_hosts(given: Vec<Allowed>) -> Option<Vec<HostPattern>> {
     (!given.is_empty()).then(|| given.into_iter().collect::<Option<_>>().unwrap_or_default())
-}
-
-/// The name of a variable. Its value is not given here, where it would be stored; and what was given is not told again.
-fn variable(text: &str) -> Result<(), UsageError> {
-    match text.split_once('=') {
-        Some((name, _)) => {
-            Err(UsageError(format!("give the name alone, as `--pass-env {name}`, and the value in the environment")))
-        }
-        None if text.is_empty() => Err(UsageError("--pass-env: an empty name".to_owned())),
-        None => Ok(()),
-    }
 }
 
 fn header_name(text: &str) -> Result<String, String> {

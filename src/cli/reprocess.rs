@@ -14,14 +14,13 @@ use haul::job::{State, Wish, was_answered};
 use haul::pipeline::{self, Run, Summary};
 use haul::process::Work;
 use haul::settings::Settings;
-use haul::status::StatusSet;
 use haul::stop::{Phase, Stop};
 use haul::store::sqlite::console::{Console, Kind};
 use haul::store::{RunOutcome, Store};
 
 use super::choice::{Choice, many};
 use super::exit::Exit;
-use super::flags::unless_none;
+use super::flags::JudgingFlags;
 use super::progress::{Progress, Style};
 use super::run::{Held, last_settings, work};
 use super::secrets::Given;
@@ -40,7 +39,7 @@ Examples:
   haul reprocess --process 'jq:.items | length' --dry-run 20      before and after of 20 jobs; writes nothing
   haul reprocess --process 'jq:.items | length'                   all of them; remembered, as by run
   haul reprocess --where \"error_type = 'process_error'\"
-  haul reprocess --where \"processor <> 'jq:.items | length'\"      those that an older processor made
+  haul reprocess --where \"result IS NULL\"                        those that have none yet
   haul reprocess --fail-if none --success 2xx,404                 judges the stored responses anew
   haul reprocess --rest                                           goes on with one that was interrupted";
 
@@ -61,18 +60,8 @@ pub(crate) struct ReprocessArgs {
     /// Only show before and after of so many jobs [default: 20]; nothing is written
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "20", value_parser = clap::value_parser!(u64).range(1..))]
     dry_run: Option<u64>,
-    /// What is run on each response: 'jq:EXPR' or 'jq:@FILE'; 'none' = keep the response as it is [default: as before]
-    #[arg(long, value_name = "PROCESSOR")]
-    process: Option<String>,
-    /// Status codes that count as success [default: as before]
-    #[arg(long, value_name = "CODES")]
-    success: Option<StatusSet>,
-    /// A jq expression over the body of a success; where it is true the job fails for good; 'none' = no such rule
-    #[arg(long, value_name = "jq:EXPR")]
-    fail_if: Option<String>,
-    /// CPU threads [default: as before, else one a core]
-    #[arg(long, value_name = "N", env = "HAUL_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    threads: Option<u16>,
+    #[command(flatten)]
+    judging: JudgingFlags,
     /// Give the search of jobs up after so much work of the database; 0s = never
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = super::flags::time)]
     timeout: Duration,
@@ -99,11 +88,19 @@ struct Plan {
 pub(crate) async fn run(args: ReprocessArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
     let mut settings = last_settings(db).await?;
-    args.lay_over(&mut settings);
+    args.judging.clone().apply(&mut settings)?;
     let work = work(&settings)?;
     if args.rest {
         let held = Held::take(db, false, settings.durability, clock).await?;
-        return args.go(held, None, settings, work, clock, quiet).await;
+        let chosen = match held.store.marking().await? {
+            None => None,
+            Some(condition) => {
+                let mut console = Console::open(db).await?;
+                let choice = Choice::over(&mut console, &[condition], None, args.timeout).await;
+                Some((choice.context("failed to look for the jobs that are left")?, console))
+            }
+        };
+        return args.go(held, chosen, settings, work, clock, quiet).await;
     }
     let mut console = Console::open(db).await?;
     let choice = Choice::over(&mut console, &[FINISHED.to_owned()], args.condition.as_deref(), args.timeout).await;
@@ -133,21 +130,6 @@ pub(crate) async fn run(args: ReprocessArgs, db: &Path, quiet: bool) -> anyhow::
 }
 
 impl ReprocessArgs {
-    fn lay_over(&self, settings: &mut Settings) {
-        if let Some(process) = self.process.clone() {
-            settings.process = unless_none(process);
-        }
-        if let Some(success) = self.success.clone() {
-            settings.success = success;
-        }
-        if let Some(rule) = self.fail_if.clone() {
-            settings.fail_if = unless_none(rule);
-        }
-        if let Some(threads) = self.threads {
-            settings.threads = threads.into();
-        }
-    }
-
     /// Says durably which jobs, and by what, then does it: whoever goes on after a crash knows both.
     async fn go(
         &self,
@@ -166,7 +148,7 @@ impl ReprocessArgs {
             let marked = mark(&choice, &mut console, &held, &stop, clock).await;
             // Whoever still reads would keep the log from being folded in.
             console.close().await?;
-            marked.context("failed to take up all of the jobs; run the same again")?;
+            marked.context("failed to take up all of the jobs; `haul reprocess --rest` goes on")?;
         }
         let progress = Arc::new(Progress::start(self.progress, quiet, clock).of_stored());
         let shown = progress.clone();
@@ -199,13 +181,16 @@ impl ReprocessArgs {
     }
 }
 
-/// The jobs go back to where their response is stored, in short transactions.
+/// The jobs go back to where their response is stored, in short transactions. Which ones they are is written down until all
+/// have: `--rest` takes up those that a death or a stop left out.
 async fn mark(choice: &Choice, console: &mut Console, held: &Held, stop: &Stop, clock: Clock) -> anyhow::Result<()> {
+    held.store.mark(Some(choice.condition())).await?;
     let mut walk = choice.walk(clock).by(PAGE);
-    while stop.phase() == Phase::Go
-        && let Some(ids) = walk.next(console).await?
-    {
-        held.store.grant(Wish::Reprocess, ids, clock.now_us()).await?;
+    while stop.phase() == Phase::Go {
+        match walk.next(console).await? {
+            Some(ids) => held.store.grant(Wish::Reprocess, ids, clock.now_us()).await?,
+            None => return Ok(held.store.mark(None).await?),
+        };
     }
     Ok(())
 }

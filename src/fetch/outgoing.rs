@@ -135,9 +135,9 @@ impl Outgoing {
     }
 }
 
-/// The values of the secrets that a request names, as far as they can be had.
-pub(super) fn values_of(request: &Request, secrets: &Lookup, headers: &[SecretHeader]) -> Values {
-    Outgoing::new(request, None, secrets, headers).map(|outgoing| outgoing.values).unwrap_or_default()
+/// The values of the secrets that a request names; `None` where one cannot be had now.
+pub(super) fn values_of(request: &Request, secrets: &Lookup, headers: &[SecretHeader]) -> Option<Values> {
+    Outgoing::new(request, None, secrets, headers).map(|outgoing| outgoing.values).ok()
 }
 
 fn wrong(what: &str, why: &dyn Display) -> Unfit {

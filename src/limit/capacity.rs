@@ -61,8 +61,15 @@ impl Capacity {
     /// Nothing is known yet. Without a limit requests follow the processing, so it is always enough.
     #[must_use]
     pub fn new(threads: usize, limits: &[Limit], sla: bool) -> Self {
+        let mut capacity = Self { threads, per_s: None, sla, seen: 0, mean_us: 0.0, short: false };
+        capacity.relimit(limits);
+        capacity
+    }
+
+    /// From now on these limits hold.
+    pub fn relimit(&mut self, limits: &[Limit]) {
         let per_s = limits.iter().map(|limit| f64::from(limit.permits) * SECOND_US as f64 / limit.window_us as f64);
-        Self { threads, per_s: per_s.min_by(f64::total_cmp), sla, seen: 0, mean_us: 0.0, short: false }
+        self.per_s = per_s.min_by(f64::total_cmp);
     }
 
     /// Takes a processing into account that took so long. `Some`: what there is has become too little, or enough again.

@@ -1,16 +1,23 @@
 //! What answers say of the server, beside what they say of their jobs.
 
+use std::sync::atomic::Ordering;
+
 use super::journey::Context;
+use super::stall;
 use crate::attempt::{Failure, Verdict};
 use crate::clock::{Micros, SECOND_US};
 use crate::fail_point::{Point, pass};
 use crate::limit::{Allowance, Limit};
 use crate::pace::Sent;
 use crate::progress::{Pause, RunEvent};
-use crate::store::Store;
+use crate::stop::Phase;
+use crate::store::{Store, StoreError};
 
 /// A 429 pauses the limit for at least this long, whatever it says.
 const PAUSE_US: Micros = SECOND_US;
+
+/// What is written down lasts so much longer, so that refusals that come together share it.
+const SHARED_US: Micros = SECOND_US / 4;
 
 impl<S: Store> Context<S> {
     /// What a failure says of the server, beside what it says of its job.
@@ -50,12 +57,35 @@ impl<S: Store> Context<S> {
     }
 
     async fn pause(&self, limits: &[Limit], until_us: Micros, why: Pause) {
+        (self.on_event)(&RunEvent::Paused { until_us, why });
+        // Many are refused at once: one of them writes it down, for a little longer than each of the others asks.
+        if self.paused_us.fetch_max(until_us + SHARED_US, Ordering::Relaxed) >= until_us {
+            return;
+        }
         for limit in limits {
-            if let Err(error) = self.store.pause_limit(limit, until_us).await {
-                tracing::warn!(%error, limit = limit.name, "the pause is kept for this run only");
-            }
+            self.keep_pause(limit, until_us + SHARED_US).await;
         }
         pass(Point::AfterPause);
-        (self.on_event)(&RunEvent::Paused { until_us, why });
+    }
+
+    /// Writes a pause down, as soon as the store can write.
+    async fn keep_pause(&self, limit: &Limit, until_us: Micros) {
+        loop {
+            match self.store.pause_limit(limit, until_us).await {
+                Ok(()) => return,
+                // The committer meets the same, tells of it, and ends the run where it lasts too long.
+                Err(StoreError::Stalled { .. }) if self.clock.now_us() < until_us => {
+                    let again_us = self.clock.now_us() + stall::PAUSE_US;
+                    tokio::select! {
+                        () = self.clock.sleep_until_us(again_us) => {}
+                        () = self.stop.reached(Phase::Leave) => return,
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, limit = limit.name, "the pause is kept for this run only");
+                    return;
+                }
+            }
+        }
     }
 }

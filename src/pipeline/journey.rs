@@ -1,7 +1,7 @@
 //! One job's way from its lease to its outcome.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub(super) struct Context<S> {
     pub(super) clock: Clock,
     pub(super) on_event: Arc<OnEvent>,
     pub(super) database_id: String,
+    /// Until when a pause of the limit is written down, or is being written.
+    pub(super) paused_us: AtomicI64,
     /// Jobs left in flight because the run left.
     pub(super) abandoned: AtomicUsize,
     /// Jobs that may still begin.
@@ -202,9 +204,9 @@ impl<S: Store> Context<S> {
             let Lease { job: id, attempt, .. } = *job.lease;
             let further = store::Further { job: id, attempt, permit_us, late_permit: job.late_permit.take() };
             self.report(Outcome::Follows(further, told)).await;
-            match written.await {
-                Ok(true) => {}
-                Ok(false) | Err(_) => return Further::Left, // the lease is gone, or the committer is
+            match self.unless_left(written).await {
+                Some(Ok(true)) => {}
+                None | Some(Ok(false) | Err(_)) => return Further::Left, // the run left, or the lease is gone, or the committer
             }
             if let Some(sent) = self.dispenser.permit(permit_us).await {
                 return Further::Sent(sent, Some(permit_us));
@@ -233,7 +235,7 @@ impl<S: Store> Context<S> {
         };
         self.report(Outcome::Fetched(report, told)).await;
         if let Some(durable) = durable {
-            durable.await.ok()?;
+            self.unless_left(durable).await?.ok()?;
         }
         Some(())
     }

@@ -50,7 +50,9 @@ impl<S: Store> Drain<S> {
         let mut failed = None;
         loop {
             if !commit || failed.is_some() {
+                // With whatever waits to be written: who waits for that would never end.
                 self.received.clear();
+                self.committer.batch = commit::Batch::default();
             } else if let Err(error) = self.write(until_us).await {
                 self.stop.leave();
                 failed = Some(error);

@@ -22,16 +22,16 @@ impl<S: Store> Drain<S> {
         }
         self.look_us = now_us + LOOK_US;
         let beat = (now_us >= self.beat_us).then(|| Beat { at_us: now_us, boot: BootTime::read() });
-        if beat.is_some() {
-            self.beat_us = now_us + BEAT_US;
-        }
         let look = self.context.store.look(self.committer.run, beat.as_ref()).await?;
+        if beat.is_some() {
+            self.beat_us = now_us + BEAT_US; // only now: who failed to give a sign of life is not to be taken for dead
+        }
         if look.changed {
             self.idle_until_us = 0;
             self.fetched = true;
             self.keep_other_limits().await?;
         }
-        if look.pause != self.held {
+        if look.pause != self.held && !look.stop {
             self.hold(look.pause);
         }
         self.tell_of_waiting(now_us).await?;

@@ -30,6 +30,9 @@ impl<S: Store> Drain<S> {
         };
         if names(&limits) != names(&dispenser.limits()) {
             dispenser.relimit(&limits);
+            if self.sends {
+                self.committer.capacity.relimit(&limits);
+            }
             self.waits = None;
             (self.context.on_event)(&RunEvent::Relimited { limits: &limits });
             self.tell_what_is_left();
@@ -66,6 +69,9 @@ impl<S: Store> Drain<S> {
 
     /// The wait for the next request, where it is longer than that and a job waits for it.
     async fn wait_beyond(&self, most_us: Micros, now_us: Micros) -> Result<Option<Wait>, RunError> {
+        if !self.sends {
+            return Ok(None);
+        }
         let wait = self.context.dispenser.wait(now_us).filter(|wait| !self.held && wait.until_us - now_us > most_us);
         let Some(wait) = wait else { return Ok(None) };
         // A job that is to be tried again even later does not wait for the limit.

@@ -55,6 +55,8 @@ struct State {
 struct Busy<'a> {
     command: &'a Command,
     program: Option<Program>,
+    /// It was asked before, or could have been.
+    used: bool,
 }
 
 impl Command {
@@ -96,26 +98,30 @@ impl Command {
     /// What the program says, or that it gave no answer; the copy is then killed, and the next job gets a new one.
     pub(super) fn run(&self, response: &Response, job: &Job) -> Result<String, Failure> {
         let line = line::asking(response, job)?;
-        let mut busy = self.take()?;
-        let Some(program) = &mut busy.program else { return Err(over()) };
-        let trouble = match program.ask(&line, self.clock.now_us().saturating_add(self.timeout_us)) {
-            Ok(answer) => match line::answer(&answer, job.id) {
-                Ok(answered) => {
-                    busy.give_back();
-                    return answered.map_err(|failure| self.hide(failure));
-                }
-                Err(why) => refused(format!("the program {why}")),
-            },
-            Err(Trouble::TooSlow) => too_slow(self.timeout_us),
-            Err(Trouble::TooLong) => refused("the program put out a line of more than 16 MiB"),
-            Err(Trouble::OutOfTurn(line)) => refused(format!(
-                "the program put out more than one line for a job, or one before it had read it: {}",
-                line::quoted(&line)
-            )),
-            Err(Trouble::Ended) => refused(format!("the program {}", busy.last_words())),
-            Err(Trouble::Io(error)) => refused(format!("failed to talk to the program: {error}")),
-        };
-        Err(self.hide(trouble))
+        loop {
+            let mut busy = self.take()?;
+            let Some(program) = &mut busy.program else { return Err(over()) };
+            let trouble = match program.ask(&line, self.clock.now_us().saturating_add(self.timeout_us)) {
+                Ok(answer) => match line::answer(&answer, job.id) {
+                    Ok(answered) => {
+                        busy.give_back();
+                        return answered.map_err(|failure| self.hide(failure));
+                    }
+                    Err(why) => refused(format!("the program {why}")),
+                },
+                // What a copy does late, after its last answer, is not this job's doing: a new one is asked.
+                Err(Trouble::Ended | Trouble::OutOfTurn(_)) if busy.used => continue,
+                Err(Trouble::TooSlow) => too_slow(self.timeout_us),
+                Err(Trouble::TooLong) => refused("the program put out a line of more than 16 MiB"),
+                Err(Trouble::OutOfTurn(line)) => refused(format!(
+                    "the program put out more than one line for a job, or one before it had read it: {}",
+                    line::quoted(&line)
+                )),
+                Err(Trouble::Ended) => refused(format!("the program {}", busy.last_words())),
+                Err(Trouble::Io(error)) => refused(format!("failed to talk to the program: {error}")),
+            };
+            return Err(self.hide(trouble));
+        }
     }
 
     /// Ends all copies: those that are idle may end by themselves, for a moment; those that are asked are killed.
@@ -140,7 +146,9 @@ impl Command {
             state.idle.pop()
         };
         // One that ended while nobody asked it is no fault of the job that would be next.
-        let program = match idle.filter(|program| !program.has_ended()) {
+        let idle = idle.filter(|program| !program.has_ended());
+        let used = idle.is_some();
+        let program = match idle {
             Some(program) => program,
             None => self.another().map_err(|error| {
                 // The system lacks something, which is not the job's fault.
@@ -154,7 +162,7 @@ impl Command {
         }
         state.busy.extend(program.pid());
         drop(state);
-        Ok(Busy { command: self, program: Some(program) })
+        Ok(Busy { command: self, program: Some(program), used })
     }
 
     fn another(&self) -> std::io::Result<Program> {

@@ -269,7 +269,8 @@ impl Store for SqliteStore {
     async fn next_to_process(&self) -> Done<Option<Micros>> {
         let connection = &mut self.writer().await.connection;
         let read = async { Ok(scalar!(connection, "next_to_process.sql")) };
-        read.await.map_err(failed::<sqlx::Error>("look for the next job to process"))
+        let read: Inner<_> = read.await;
+        self.told(connection, "look for the next job to process", read).await
     }
 
     async fn pause_limit(&self, limit: &Limit, until_us: Micros) -> Done<()> {
@@ -327,7 +328,9 @@ impl Store for SqliteStore {
     async fn limits(&self) -> Done<Vec<Limit>> {
         let connection = &mut self.writer().await.connection;
         let read = async { recover::limits(connection).await };
-        Ok(read.await.map_err(failed("read the limits"))?.into_iter().map(|(limit, _)| limit).collect())
+        let read: Inner<_> = read.await;
+        let limits = self.told(connection, "read the limits", read).await?;
+        Ok(limits.into_iter().map(|(limit, _)| limit).collect())
     }
 
     async fn grant(&self, wish: Wish, jobs: &[i64], now_us: Micros) -> Done<Granted> {
@@ -373,8 +376,18 @@ async fn claim(
     now_us: Micros,
 ) -> Inner<Vec<Lease>> {
     let requests = want.requests.min(want.slots) as i64;
-    let claimed: String = scalar!(tx, "claim.sql", now_us, want.slots as i64, requests);
+    let claimed: String = scalar!(tx, "claim.sql", now_us, want.slots as i64, requests, run);
     let unpack::Claimed { mut leases, binary } = unpack::claimed(&claimed, spends)?;
+    let fetched = leases.partition_point(|lease| lease.standing.state == State::Fetched);
+    let ids: Vec<_> = leases[..fetched].iter().map(|lease| lease.job).collect();
+    if fetched > 1 {
+        let sizes: String = scalar!(tx, "claimed_sizes.sql", pack::array(&ids));
+        let fit = within_bytes(serde_json::from_str::<Vec<u64>>(&sizes)?);
+        if fit < fetched {
+            leases.truncate(fit); // the others go first at the next claim, before those that need a request
+        }
+    }
+    let fetched = fetched.min(leases.len());
     if !leases.is_empty() {
         let held: Vec<_> = leases.iter().map(|lease| (lease.job, lease.permit_us)).collect();
         execute!(tx, "lease.sql", pack::array(&held), run);
@@ -383,10 +396,8 @@ async fn claim(
     if permits != pack::NONE {
         execute!(tx, "spend.sql", permits);
     }
-    let fetched = leases.partition_point(|lease| lease.standing.state == State::Fetched);
     if fetched > 0 {
-        let ids: Vec<_> = leases[..fetched].iter().map(|lease| lease.job).collect();
-        unpack::responses(&mut leases, &rows!(tx, "claimed_responses.sql", pack::array(&ids)))?;
+        unpack::responses(&mut leases, &rows!(tx, "claimed_responses.sql", pack::array(&&ids[..fetched])))?;
     }
     if !binary.is_empty() {
         unpack::bodies(&mut leases, &rows!(tx, "claimed_bodies.sql", pack::array(&binary)))?;

@@ -171,6 +171,7 @@ macro_rules! store_suite {
             claim: [
                 fetched_jobs_go_first_then_retries_that_fell_due_then_fresh_ones,
                 fetched_jobs_wait_for_their_time_too,
+                a_run_that_another_one_has_ended_gets_nothing,
                 slots_and_requests_are_bounded_separately,
                 a_claim_for_nothing_takes_nothing,
                 no_job_is_handed_out_twice,

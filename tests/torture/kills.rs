@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use haul::backoff::chance;
-use haul::limit::DEFAULT_JITTER_US;
 
 use crate::checker::copied;
 use crate::rate::busy;
@@ -26,6 +25,8 @@ const EARLY_AFTER: u64 = 4;
 const LATENCY: Duration = Duration::from_millis(200);
 /// Requests a second.
 const RATE: i64 = 200;
+/// `--jitter`: a machine that does nothing but start and kill processes may send later than the usual 20 ms.
+const JITTER_US: i64 = 150_000;
 /// Jobs in flight at most.
 const CONCURRENCY: usize = 64;
 /// Where a permit is due, the first request is sent so soon after the start of the process.
@@ -76,8 +77,11 @@ fn round(seed: u64, kills: u64, found: &mut Found) {
     let bench = Bench::with_jobs(&server, jobs);
     let (mut lives, mut permitted) = (Vec::new(), Vec::new());
     let mut one = |lasts_ns: u64, in_flight: u64| {
-        let args: &[&str] =
-            if lives.is_empty() { &["run", "--rate", "200/s", "--concurrency", "64"] } else { &["resume"] };
+        let args: &[&str] = if lives.is_empty() {
+            &["run", "--rate", "200/s", "--jitter", "150ms", "--concurrency", "64"]
+        } else {
+            &["resume"]
+        };
         // Only what the life before wrote down can hold this one back.
         permitted.push(lives.is_empty() || is_permitted(&bench, &server));
         lives.push(live(&bench, &server, args, lasts_ns, in_flight));
@@ -106,7 +110,7 @@ fn drain(bench: &Bench) {
 
 /// Whether a run that starts now has a permit at once: what is written down leaves one in the window.
 fn is_permitted(bench: &Bench, server: &Server) -> bool {
-    let since_us = wall_us(server, server.now_ns()) - 1_000_000 - DEFAULT_JITTER_US;
+    let since_us = wall_us(server, server.now_ns()) - 1_000_000 - JITTER_US;
     // A copy, so that the file stays as the kill left it.
     let (_aside, copy) = copied(&bench.db());
     let spends: Vec<(i64, i64)> = Bench::rows_of(&copy, "SELECT until_us, permits FROM spends");

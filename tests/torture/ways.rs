@@ -46,7 +46,8 @@ const PERMITS: usize = 20;
 const WINDOW: Duration = Duration::from_millis(200);
 /// Takes a moment, so that a response is durable before its result is there.
 pub(crate) const PROCESS: &str = "jq:[range(3000)] | length";
-const RUN: &[&str] = &["run", "--rate", "20/200ms", "-c", "8", "--process", PROCESS, "--max-redirects", "3"];
+const RUN: &[&str] =
+    &["run", "--rate", "20/200ms", "--jitter", "150ms", "-c", "8", "--process", PROCESS, "--max-redirects", "3"];
 const OLD: &str = "an answer of long ago\n";
 
 impl Way {

@@ -2,7 +2,9 @@
 
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 use anyhow::Context;
 use haul::attempt::{ErrorType, Failure, Verdict};
@@ -38,7 +40,7 @@ pub(super) async fn show(
     clock: Clock,
 ) -> anyhow::Result<()> {
     let fetcher = Fetcher::new(Arc::new(settings.clone()), Given::default().lookup(), clock)?;
-    let pool = Pool::new(1).context("failed to start a CPU thread")?;
+    let mut pool = Pool::new(1)?;
     let mut counted = Counted::default();
     let mut out = anstream::stdout();
     let each = |sample: Sample| {
@@ -47,7 +49,7 @@ pub(super) async fn show(
         let request = sample.seen.request.clone();
         let made = match fetcher.judge_again(&request, &sample.response) {
             Some(failure) => Err(failure),
-            None => processed(&pool, work, sample),
+            None => processed(&mut pool, work, sample, settings.process_timeout),
         };
         let made = made.map_err(|failure| Failure { message: fetcher.hide(&request, failure.message), ..failure });
         let after = after(&mut counted, before.2.as_deref(), made);
@@ -73,13 +75,22 @@ pub(super) async fn show(
 }
 
 /// On a CPU thread, whose stack is deep enough for any filter.
-fn processed(pool: &Pool, work: &Work, sample: Sample) -> Result<String, Failure> {
+fn processed(pool: &mut Pool, work: &Work, sample: Sample, limit: Duration) -> Result<String, Failure> {
     let (told, made) = mpsc::channel();
     let work = work.clone();
     // Nobody listens any more where the program ends.
     pool.spawn(move || _ = told.send(work.run(&sample.response, &sample.seen)));
-    let nothing = |_| Err(Failure::new(ErrorType::PROCESS_PANIC, Verdict::Permanent, "it gave no answer"));
-    made.recv().unwrap_or_else(nothing)
+    let nothing = |kind, message: String| Err(Failure::new(kind, Verdict::Permanent, message));
+    match made.recv_timeout(limit) {
+        Ok(made) => made,
+        Err(RecvTimeoutError::Disconnected) => nothing(ErrorType::PROCESS_PANIC, "it gave no answer".to_owned()),
+        Err(RecvTimeoutError::Timeout) => {
+            // Its thread is lost to it, so the next job gets another one; without one the next says so.
+            Pool::new(1).map(|another| *pool = another).ok();
+            let limit = humantime::format_duration(limit);
+            nothing(ErrorType::PROCESS_TIMEOUT, format!("no result within {limit} (--process-timeout)"))
+        }
+    }
 }
 
 fn after(counted: &mut Counted, before: Option<&str>, made: Result<String, Failure>) -> String {

@@ -10,6 +10,7 @@ use crate::attempt::{ErrorType, Failure, Verdict};
 use crate::job::Job;
 use crate::process::{bounds, plain, refused};
 use crate::response::Response;
+use crate::secret;
 
 /// A job, as a program reads it.
 #[derive(Serialize)]
@@ -22,7 +23,7 @@ struct Asked<'a> {
     #[serde(flatten)]
     body: Body<'a>,
     row: &'a Map<String, Value>,
-    request: Sent<'a>,
+    request: Box<RawValue>,
 }
 
 /// Its request; secrets stand in it by name.
@@ -54,6 +55,14 @@ impl<'a> Body<'a> {
 /// # Errors
 /// Never in fact: every part of it is JSON already, or text.
 pub(super) fn asking(response: &Response, job: &Job) -> Result<Vec<u8>, Failure> {
+    let cannot = |error| refused(format!("the job cannot be written: {error}"));
+    let request = Sent {
+        method: &job.request.method,
+        url: &job.request.url,
+        headers: &job.request.headers,
+        body: job.request.body.as_deref().map(Body::of),
+    };
+    let request = serde_json::to_string(&request).map_err(cannot)?;
     let asked = Asked {
         id: job.id,
         key: &job.key,
@@ -62,15 +71,10 @@ pub(super) fn asking(response: &Response, job: &Job) -> Result<Vec<u8>, Failure>
         headers: &response.headers,
         body: Body::of(&response.body),
         row: &job.request.row,
-        request: Sent {
-            method: &job.request.method,
-            url: &job.request.url,
-            headers: &job.request.headers,
-            body: job.request.body.as_deref().map(Body::of),
-        },
+        // Without the marks of the secrets that are named in it.
+        request: RawValue::from_string(secret::shown(&request).into_owned()).map_err(cannot)?,
     };
-    let mut line =
-        serde_json::to_vec(&asked).map_err(|error| refused(format!("the job cannot be written: {error}")))?;
+    let mut line = serde_json::to_vec(&asked).map_err(cannot)?;
     line.push(b'\n');
     Ok(line)
 }

@@ -74,6 +74,17 @@ fn what_is_no_answer_fails_the_job_with_what_was_said() {
     assert!(said(r#"read -r job; printf "\377\n""#).expect_err("no text").contains("no UTF-8"));
 }
 
+// Seen failing without the second copy: the next job had the blame.
+#[test]
+fn what_a_copy_does_after_its_answer_is_not_the_next_jobs_doing() {
+    for late in ["", "; echo late", "; echo \"{\\\"id\\\":0,\\\"output\\\":2}\""] {
+        let work = shell(&format!("read -r job; echo \"{{\\\"id\\\":0,\\\"output\\\":1}}\"{late}"), &long());
+        for _ in 0..20 {
+            assert_eq!(work.run(&response("{}"), &job()).map_err(|failure| failure.message).as_deref(), Ok("1"));
+        }
+    }
+}
+
 #[test]
 fn an_error_is_for_good_unless_it_asks_for_a_retry() {
     for (retry, verdict) in [

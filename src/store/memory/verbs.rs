@@ -13,6 +13,7 @@ use crate::minutes::Minutes;
 use crate::settings::OnUncertain;
 use crate::store::{
     Beat, Committed, Further, Granted, Lease, Look, NewRun, Recovered, Reject, RunOutcome, WallClock, Want, WriteBack,
+    within_bytes,
 };
 
 use super::tables::{Attempt, Job, KeptLimit, Run, Tables, next_id};
@@ -160,16 +161,25 @@ impl Tables {
 
     pub(super) fn claim(&mut self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Vec<Lease> {
         debug_assert!(self.limits.is_empty() || spends.len() >= want.requests, "a request without a permit");
+        if self.runs.get(&run).is_none_or(|run| run.ended.is_some()) {
+            return Vec::new(); // another run has ended it
+        }
         let mut ready: Vec<_> = self.jobs.iter().filter_map(|(id, job)| Some((place(job, now_us)?, *id))).collect();
         ready.sort_unstable();
         let mut requests = 0;
-        let mut leases = Vec::new();
+        let (mut leases, mut sizes) = (Vec::new(), Vec::new());
         for ((needs_request, ..), id) in ready {
             if leases.len() == want.slots || (needs_request && requests == want.requests) {
                 break; // whatever follows needs a request too
             }
             let permit_us = spends.get(requests).copied().filter(|_| needs_request);
             requests += usize::from(needs_request);
+            let stored =
+                if needs_request { 0 } else { self.responses.get(&id).map_or(0, |(_, r)| r.body.len() as u64) };
+            sizes.push(stored);
+            if within_bytes(sizes.iter().copied()) < sizes.len() && stored > 0 {
+                break; // it goes first at the next claim
+            }
             leases.extend(self.lease(run, id, permit_us));
         }
         leases.iter().filter_map(|lease| lease.permit_us).for_each(|until_us| self.spend(until_us));

@@ -1,5 +1,6 @@
 -- What is due, to be leased in this transaction: fetched jobs first (nearly done, and they need no permit), then retries
--- that fell due, then fresh jobs in import order; ?1 = now, ?2 = at most so many, ?3 = of which so many requests.
+-- that fell due, then fresh jobs in import order; ?1 = now, ?2 = at most so many, ?3 = of which so many requests,
+-- ?4 = the run: one that another run has ended gets nothing, or what it took would be left behind.
 -- The two `IS NULL` let SQLite prove the partial index `jobs_ready`; one ORDER BY over all would sort everything that is
 -- pending. A bare `LIMIT ?` would have SQLite plan anew for each value; `+ 0` hides it. One row for all of them: each row would
 -- wake the caller.
@@ -26,3 +27,4 @@ FROM (
     LIMIT ?2 + 0) AS ready
 CROSS JOIN jobs AS j ON j.id = ready.id
 CROSS JOIN requests AS r ON r.job_id = ready.id
+WHERE (SELECT ended_at_us IS NULL FROM runs WHERE id = ?4)

@@ -64,6 +64,29 @@ impl SqliteStore {
         written.map(drop).map_err(failed("write the settings of the run down"))
     }
 
+    /// Writes down which jobs are being taken up to be processed again, in many transactions; `None`: all of them are.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn mark(&self, condition: Option<&str>) -> Result<(), StoreError> {
+        let connection = &mut self.writer().await.connection;
+        let written = match condition {
+            Some(condition) => query(include_str!("begin_marking.sql")).bind(condition).execute(connection).await,
+            None => query(include_str!("end_marking.sql")).execute(connection).await,
+        };
+        written.map(drop).map_err(failed("write down which jobs are processed again"))
+    }
+
+    /// What is true of the jobs that were being taken up when somebody died or was stopped.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub async fn marking(&self) -> Result<Option<String>, StoreError> {
+        let connection = &mut self.writer().await.connection;
+        let marking = query_scalar(include_str!("marking.sql")).fetch_optional(connection).await;
+        marking.map_err(failed("look which jobs are to be processed again"))
+    }
+
     /// All the ways in which imports made requests, as JSON.
     ///
     /// # Errors

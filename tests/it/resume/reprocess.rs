@@ -1,6 +1,9 @@
 //! A reprocess that is killed goes on where it stopped, by the processor that it was given, and never asks the server.
 
-use super::bench::{Bench, until};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+
+use super::bench::{Bench, done, until};
 use crate::server::{Script, Server};
 
 const JOBS: usize = 400;
@@ -50,9 +53,9 @@ fn resume_after_a_killed_reprocess_sends_only_what_was_never_sent() {
     let server = Server::start(Script::ok());
     let bench = killed(&server);
     bench.import(&server, &["fresh"]);
-    let done = bench.number(NEW);
+    let before = bench.number(NEW);
     bench.run(&["resume", "--process", "jq:error(\"no\")"]).exits(3);
-    assert_eq!(bench.number(NEW), done, "old results stay");
+    assert_eq!(bench.number(NEW), before, "old results stay");
     assert_eq!((bench.number(SUCCEEDED), bench.number(WAITING)), (JOBS as i64, 0));
     let failed: Vec<(String,)> = bench.rows("SELECT key FROM jobs WHERE state = 'failed'");
     assert_eq!(failed, [("fresh".to_owned(),)], "it had no result");
@@ -73,4 +76,24 @@ fn a_signal_ends_a_reprocess_and_the_rest_waits() {
     assert_eq!(bench.number("SELECT count(*) FROM jobs WHERE run_id IS NOT NULL"), 0, "all leases are given back");
     bench.run(&["reprocess", "--rest"]).exits(0);
     assert_eq!((bench.number(NEW), server.total()), (JOBS as i64, JOBS as u64));
+}
+
+// Seen failing with what was to be taken up not written down: 390 jobs kept their old results, and it said that all was done.
+#[test]
+fn a_reprocess_that_died_while_it_took_jobs_up_takes_up_the_others() {
+    let server = Server::start(Script::ok());
+    let bench = Bench::with_jobs(&server, JOBS);
+    bench.run(&["run", "--concurrency", "16"]).exits(0);
+    // Ten are taken up, and done; of the others it is only known that they are to be.
+    bench.run(&["reprocess", "--process", SLOW, "--where", "id <= 10"]).exits(0);
+    done(async {
+        let mut connection = SqliteConnectOptions::new().filename(bench.db()).connect().await.expect("the database");
+        let marking =
+            "INSERT INTO meta (name, value) VALUES ('marking', 'state IN (''succeeded'', ''failed'') AND id > 5')";
+        sqlx::query(marking).execute(&mut connection).await.expect("written");
+        connection.close().await.expect("closed");
+    });
+    bench.run(&["reprocess", "--rest"]).exits(0);
+    assert_eq!((bench.number(NEW), server.total()), (JOBS as i64, JOBS as u64));
+    assert_eq!(bench.number("SELECT count(*) FROM meta WHERE name = 'marking'"), 0);
 }

@@ -96,6 +96,27 @@ fn a_lock_that_outlasts_the_grace_ends_the_run_and_loses_nothing() {
     assert_eq!(server.total(), 8);
 }
 
+// Seen failing with what waits to be written kept after the end: the run never ended, and held its lock.
+#[test]
+fn a_lock_that_outlasts_the_grace_ends_a_run_whose_redirects_wait_for_their_permits() {
+    let gate = Gate::closed();
+    let open = gate.clone();
+    let server = Server::start(Script::new(move |asked: &Asked| {
+        let away = Answer::status(302).header("location", &format!("/there{}", asked.target));
+        Reply::Held(open.clone(), Box::new(away.into()))
+    }));
+    let bench = Bench::with_jobs(&server, 6);
+    let run = bench.start(&["resume", "-c", "2", "--grace", "1s", "--rate", "50/s", "--max-redirects", "2"]);
+    until("two are asked for", || server.total() == 2);
+    std::thread::scope(|scope| {
+        let lock = Lock::take(scope, &bench);
+        gate.open();
+        run.wait().exits(1);
+        lock.let_go();
+    });
+    assert_eq!(server.total(), 2, "no redirect is followed without a permit that is written down");
+}
+
 // Seen failing with a `Drain::drain` that ends at the first stall.
 #[test]
 fn a_run_that_waits_for_a_lock_still_hears_a_signal_and_then_a_second_one() {

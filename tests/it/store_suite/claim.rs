@@ -35,6 +35,17 @@ pub(crate) async fn fetched_jobs_wait_for_their_time_too<T: Inspect>(at: Scene<T
     assert_eq!(keys(&at.claim(2).await), ["a", "b"], "who waited longest goes first");
 }
 
+// Seen failing without the look at the run.
+pub(crate) async fn a_run_that_another_one_has_ended_gets_nothing<T: Inspect>(at: Scene<T>) {
+    let mut at = at.with(&["a"]).await;
+    let ended = at.run;
+    at.start().await;
+    let now = std::mem::replace(&mut at.run, ended);
+    assert!(at.claim(1).await.is_empty());
+    at.run = now;
+    assert_eq!(keys(&at.claim(1).await), ["a"]);
+}
+
 pub(crate) async fn slots_and_requests_are_bounded_separately<T: Inspect>(at: Scene<T>) {
     let at = at.with(&["stored 1", "stored 2", "a", "b", "c"]).await;
     let claimed = at.claim(2).await;

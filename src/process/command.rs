@@ -55,8 +55,6 @@ struct State {
 struct Busy<'a> {
     command: &'a Command,
     program: Option<Program>,
-    /// It was asked before, or could have been.
-    used: bool,
 }
 
 impl Command {
@@ -101,16 +99,19 @@ impl Command {
         loop {
             let mut busy = self.take()?;
             let Some(program) = &mut busy.program else { return Err(over()) };
+            let used = program.used;
             let trouble = match program.ask(&line, self.clock.now_us().saturating_add(self.timeout_us)) {
                 Ok(answer) => match line::answer(&answer, job.id) {
                     Ok(answered) => {
+                        program.used = true;
                         busy.give_back();
                         return answered.map_err(|failure| self.hide(failure));
                     }
+                    Err(_) if used => continue,
                     Err(why) => refused(format!("the program {why}")),
                 },
                 // What a copy does late, after its last answer, is not this job's doing: a new one is asked.
-                Err(Trouble::Ended | Trouble::OutOfTurn(_)) if busy.used => continue,
+                Err(Trouble::Ended | Trouble::OutOfTurn(_)) if used => continue,
                 Err(Trouble::TooSlow) => too_slow(self.timeout_us),
                 Err(Trouble::TooLong) => refused("the program put out a line of more than 16 MiB"),
                 Err(Trouble::OutOfTurn(line)) => refused(format!(
@@ -146,9 +147,7 @@ impl Command {
             state.idle.pop()
         };
         // One that ended while nobody asked it is no fault of the job that would be next.
-        let idle = idle.filter(|program| !program.has_ended());
-        let used = idle.is_some();
-        let program = match idle {
+        let program = match idle.filter(|program| !program.has_ended()) {
             Some(program) => program,
             None => self.another().map_err(|error| {
                 // The system lacks something, which is not the job's fault.
@@ -162,7 +161,7 @@ impl Command {
         }
         state.busy.extend(program.pid());
         drop(state);
-        Ok(Busy { command: self, program: Some(program), used })
+        Ok(Busy { command: self, program: Some(program) })
     }
 
     fn another(&self) -> std::io::Result<Program> {

@@ -39,6 +39,8 @@ pub(super) struct Program {
     unread: Vec<u8>,
     log: Log,
     clock: Clock,
+    /// It has answered before.
+    pub(super) used: bool,
 }
 
 /// Why a program gave no answer.
@@ -83,7 +85,7 @@ impl Program {
         let log = Log::new(child.id(), hidden);
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let (stdin, stderr) = (Some(stdin), Some(stderr));
-        let program = Self { child, pid, stdin, stdout, stderr, unread: Vec::new(), log, clock };
+        let program = Self { child, pid, stdin, stdout, stderr, unread: Vec::new(), log, clock, used: false };
         program.never_block()?; // where this fails it is dropped, and thereby killed
         Ok(program)
     }

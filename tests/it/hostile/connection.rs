@@ -81,8 +81,9 @@ fn a_server_that_closes_its_idle_connections_costs_no_job() {
         wire.answer(200, "", "1")?;
         Ok(wire.turn % 3 != 2)
     });
-    let met =
-        Row::fine("N18 every third answer closes, without a word", "1").jobs(200).with(&["-c", "4"]).meets(&races);
-    // What was never begun may be sent anew; no answer was lost.
-    assert_eq!((met.bench.number("SELECT count(*) FROM results"), races.asked()), (200, 200));
+    // Who loses the race is sent anew, which may cost a try: any number of them.
+    let row = Row { tries: 0, ..Row::fine("N18 every third answer closes, without a word", "1") };
+    let met = row.jobs(200).with(&["-c", "4"]).meets(&races);
+    assert_eq!(met.bench.number("SELECT count(*) FROM results"), 200);
+    assert!((200..220).contains(&races.asked()), "{} requests", races.asked());
 }

@@ -29,7 +29,8 @@ fn a_refusal_pauses_the_whole_limit_and_costs_no_job_a_failure() {
     assert!(paused_us > 0);
     let after = after_the_refusal_us(&server);
     // A request may have been on its way when the refusal was; a second is measured in milliseconds on both sides.
-    let early = after.iter().filter(|at_us| **at_us < paused_us - 1_000).count();
+    // What is written down lasts a quarter of a second longer: refusals that come together share it.
+    let early = after.iter().filter(|at_us| **at_us < paused_us - 251_000).count();
     assert!(early <= 2, "{early} requests during the pause");
     assert!(after.len() >= 14, "{} requests after it", after.len());
     assert_eq!(server.total(), 21);

@@ -37,7 +37,7 @@ impl<S: Store> Context<S> {
         // A server that says "at once" and refuses again would be asked for ever, as fast as it answers.
         let until_us = asked_us.unwrap_or(0).max(self.clock.now_us() + PAUSE_US);
         let (limits, widened) = self.dispenser.refused(sent, until_us);
-        self.pause(&limits, until_us, Pause::Refused).await;
+        self.pause(&limits, until_us, Pause::Refused, widened).await;
         if widened {
             (self.on_event)(&RunEvent::Widened { limits: &limits });
         }
@@ -53,13 +53,14 @@ impl<S: Store> Context<S> {
             failure.verdict = Verdict::Throttled;
             failure.not_before_us = failure.not_before_us.max(Some(until_us));
         }
-        self.pause(&limits, until_us, Pause::Trouble).await;
+        self.pause(&limits, until_us, Pause::Trouble, false).await;
     }
 
-    async fn pause(&self, limits: &[Limit], until_us: Micros, why: Pause) {
+    async fn pause(&self, limits: &[Limit], until_us: Micros, why: Pause, widened: bool) {
         (self.on_event)(&RunEvent::Paused { until_us, why });
-        // Many are refused at once: one of them writes it down, for a little longer than each of the others asks.
-        if self.paused_us.fetch_max(until_us + SHARED_US, Ordering::Relaxed) >= until_us {
+        // Many are refused at once: one of them writes it down, for a little longer than each of the others asks. But a J that
+        // was widened is always written.
+        if self.paused_us.fetch_max(until_us + SHARED_US, Ordering::Relaxed) >= until_us && !widened {
             return;
         }
         for limit in limits {

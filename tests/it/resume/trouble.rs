@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use haul::clock::{Clock, Micros, micros};
 
-use super::bench::Bench;
-use crate::server::{Answer, Asked, Script, Server};
+use super::bench::{Bench, until};
+use crate::server::{Answer, Asked, Gate, Reply, Script, Server};
 
 /// Answers 503 for so long after the first request.
 fn in_trouble_for(lasts: Duration) -> Server {
@@ -50,8 +50,8 @@ fn a_probe_that_fails_for_good_or_is_redirected_is_not_the_last_request() {
     for (probe, (flags, code)) in probes.into_iter().zip(ends) {
         let sent = AtomicU64::new(0);
         let server = Server::start(Script::new(move |asked: &Asked| match sent.fetch_add(1, Ordering::Relaxed) {
-            0..14 => Answer::status(503),
-            14 if asked.target != "/there" => probe(),
+            0..10 => Answer::status(503),
+            10 if asked.target != "/there" => probe(),
             _ => Answer::json("1"),
         }));
         let bench = Bench::with_jobs(&server, 30);
@@ -59,6 +59,24 @@ fn a_probe_that_fails_for_good_or_is_redirected_is_not_the_last_request() {
         let open = bench.number("SELECT count(*) FROM jobs WHERE state IN ('pending', 'fetched')");
         assert_eq!(open, 0);
     }
+}
+
+// Seen failing where a pause that is written down already kept the wider J from being written.
+#[test]
+fn a_refusal_during_the_pause_of_a_trouble_widens_j_for_later_runs_too() {
+    let gate = Gate::closed();
+    let (open, nth) = (gate.clone(), AtomicU64::new(0));
+    let server = Server::start(Script::new(move |_: &Asked| match nth.fetch_add(1, Ordering::Relaxed) {
+        0 => Reply::Held(open.clone(), Box::new(Answer::status(429).header("retry-after", "0").into())),
+        1..=10 => Answer::status(503).into(),
+        _ => Answer::json("1").into(),
+    }));
+    let bench = Bench::with_jobs(&server, 11);
+    let run = bench.start(&["run", "-c", "11", "--rate", "500/s"]);
+    until("the trouble is written down", || bench.number("SELECT coalesce(max(paused_until_us), 0) FROM limits") > 0);
+    gate.open();
+    run.wait().exits(0);
+    assert_eq!(bench.number("SELECT jitter_us FROM limits"), 40_000);
 }
 
 // Seen failing with the headers not read: 40 requests within the first second.

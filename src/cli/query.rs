@@ -107,7 +107,7 @@ pub(crate) async fn run(args: QueryArgs, db: &Path) -> anyhow::Result<Exit> {
         Err(e) => Err(e),
     };
     console.close().await?;
-    outcome.context("failed to run the query")?;
+    outcome.with_context(|| format!("failed to run the query on {}", db.display()))?;
     Ok(Exit::Done)
 }
 

@@ -46,6 +46,16 @@ pub enum StoreError {
         /// The newest version known here.
         known: i64,
     },
+    /// Its tables and views are not those that haul made.
+    #[error(
+        "{path} is damaged, or its tables and views were changed ({reason}): go on with a copy of it that is sound; `sqlite3 {path} .recover` saves what can be read"
+    )]
+    Altered {
+        /// The file.
+        path: String,
+        /// What SQLite said.
+        reason: String,
+    },
     /// The file is, or would be, on another machine.
     #[error(
         "{path} is on a network file system ({name}), where a database can be damaged unseen: put it on a disk of this machine"

@@ -77,9 +77,11 @@ impl Figures {
         many
     }
 
-    /// A seed: the one in the environment, or another each time. Noted, so that a row can be tried again as it was.
+    /// A seed: the one in the environment; else at the CI size always the same, so that what fails there fails because
+    /// of the change, and at the long size another each time. Noted, so that a row can be tried again as it was.
     pub(crate) fn seed(&mut self) -> u64 {
-        let seed = setting("HAUL_TEST_SEED", Clock::start().now_us().unsigned_abs() % 1_000_000);
+        let other = || Clock::start().now_us().unsigned_abs() % 1_000_000;
+        let seed = setting("HAUL_TEST_SEED", if self.size == Size::Ci { 1 } else { other() });
         self.note("seed", seed);
         seed
     }

@@ -132,7 +132,7 @@ impl Console {
     /// # Errors
     /// Where it is missing, foreign, newer or cannot be read.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::over(open_read_only(path).await?).await
+        Self::over(path, open_read_only(path).await?).await
     }
 
     /// Opens a database and sees it as it is now, whatever a run writes meanwhile: all that is asked adds up. Until it is
@@ -146,13 +146,18 @@ impl Console {
         for sql in [include_str!("snapshot.sql"), include_str!("last_job.sql")] {
             sqlx::query(sql).execute(&mut conn).await.map_err(failed("hold a snapshot of the database"))?;
         }
-        Self::over(conn).await
+        Self::over(path, conn).await
     }
 
-    async fn over(mut conn: SqliteConnection) -> Result<Self, StoreError> {
+    async fn over(path: &Path, mut conn: SqliteConnection) -> Result<Self, StoreError> {
         let budget = Budget::new();
         sandbox::harden(&mut conn, Arc::clone(&budget)).await.map_err(failed("restrict the database"))?;
-        Ok(Self { conn, budget })
+        // What is ours is tried first: where it does not compile, nothing that anybody typed is to blame.
+        match sandbox::compile(&mut conn, "SELECT * FROM job_view").await {
+            Ok(_) => Ok(Self { conn, budget }),
+            Err(Refusal::Driver(e)) => Err(failed("read the views of the database")(e)),
+            Err(Refusal::Sql(_, reason)) => Err(StoreError::Altered { path: path.display().to_string(), reason }),
+        }
     }
 
     /// Checks a statement without running it: one, reading only, its parameters `(name, value)` all given.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+use super::desk::Desk;
 use crate::clock::{Clock, Micros, micros};
 use crate::process::{Pool, PoolError};
 
@@ -92,12 +93,8 @@ impl Threads {
             // Nobody listens any more where the run has left.
             let _ = told.send(ended);
         });
-        let mut none_left = self.lost.subscribe();
-        let all = self.pool.threads().cast_signed();
-        tokio::select! {
-            biased;
-            begun = begun => if begun.is_err() { return Worked::Broken },
-            _ = none_left.wait_for(|lost| *lost >= all) => return Worked::NoThread,
+        if let Some(never) = self.until_begun(begun).await {
+            return never;
         }
         let begun_us = self.clock.now_us();
         tokio::select! {
@@ -110,5 +107,60 @@ impl Threads {
         }
         self.lost.send_modify(|lost| *lost += 1);
         Worked::TooSlow(begun_us)
+    }
+
+    /// Runs this on a thread, once one is free. It lays what it works on, piece by piece, on the desk; a piece that takes longer
+    /// than the limit is taken away from there, and the thread is lost. May be dropped, as [`Self::run`].
+    pub(super) async fn run_over<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        desk: &Arc<Desk<T>>,
+        task: impl FnOnce(&Desk<T>) + Send + 'static,
+    ) -> Worked<()> {
+        let (begin, begun) = oneshot::channel();
+        let (told, mut done) = oneshot::channel();
+        let (own, lost) = (desk.clone(), self.lost.clone());
+        self.pool.spawn(move || {
+            if begin.send(()).is_err() {
+                return; // nobody waits for it any more
+            }
+            task(&own);
+            if own.is_taken() {
+                lost.send_modify(|lost| *lost -= 1); // it was only slow, and its thread is back
+            }
+            // Nobody listens any more where the run has left.
+            let _ = told.send(());
+        });
+        if let Some(never) = self.until_begun(begun).await {
+            return never;
+        }
+        let limit_us = micros(limit);
+        let mut look_us = self.clock.now_us().saturating_add(limit_us);
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut done => return ended.map_or(Worked::Broken, Worked::Ended),
+                () = self.clock.sleep_until_us(look_us) => {}
+            }
+            let now_us = self.clock.now_us();
+            match desk.take_if_begun_before(now_us.saturating_sub(limit_us)) {
+                Ok(begun_us) => {
+                    self.lost.send_modify(|lost| *lost += 1);
+                    return Worked::TooSlow(begun_us);
+                }
+                Err(begun_us) => look_us = begun_us.unwrap_or(now_us).saturating_add(limit_us).saturating_add(1),
+            }
+        }
+    }
+
+    /// Waits until a task begins. `Some`: it never will.
+    async fn until_begun<T>(&self, begun: oneshot::Receiver<()>) -> Option<Worked<T>> {
+        let mut none_left = self.lost.subscribe();
+        let all = self.pool.threads().cast_signed();
+        tokio::select! {
+            biased;
+            begun = begun => begun.is_err().then_some(Worked::Broken),
+            _ = none_left.wait_for(|lost| *lost >= all) => Some(Worked::NoThread),
+        }
     }
 }

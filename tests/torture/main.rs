@@ -28,6 +28,7 @@ mod damaged;
 mod disk;
 mod faults;
 mod full;
+mod ills;
 mod kills;
 mod memory;
 mod panics;
@@ -38,6 +39,7 @@ mod record;
 mod row;
 mod scale;
 mod signals;
+mod soak;
 mod stopped;
 mod strace;
 mod syscalls;
@@ -63,6 +65,7 @@ const ROWS: &[Row] = &[
     faults::ROW,
     damaged::ROW,
     scale::ROW,
+    soak::ROW,
 ];
 
 fn main() -> ExitCode {

@@ -12,6 +12,7 @@ pub(crate) mod files;
 mod flags;
 mod import;
 pub(crate) mod log;
+mod metrics;
 mod next;
 mod pause;
 mod progress;

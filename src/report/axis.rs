@@ -11,8 +11,7 @@ const GAP: f64 = 14.0;
 const MINUTE_US: Micros = 60_000_000;
 
 /// Distances of the ticks of a time axis, in minutes.
-const STEPS: [i64; 16] =
-    [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880, 10_080, 40_320, 525_600];
+const STEPS: [i64; 16] = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880, 10_080, 40_320, 525_600];
 
 /// Time from left to right, without the time in which nothing ran.
 #[derive(Debug)]
@@ -61,7 +60,9 @@ impl TimeAxis {
         let mut free_from = f64::MIN;
         let mut last_day = String::new();
         let ticks: Vec<_> = slots.iter().zip(&self.spans).map(|(slot, span)| ticks(slot, *span, step)).collect();
-        for (i, (x, at)) in ticks.into_iter().enumerate().flat_map(|(i, ticks)| ticks.into_iter().map(move |tick| (i, tick))) {
+        for (i, (x, at)) in
+            ticks.into_iter().enumerate().flat_map(|(i, ticks)| ticks.into_iter().map(move |tick| (i, tick)))
+        {
             let begins = i == 0 || slots[i - 1].to_us < slots[i].from_us;
             if at % step != 0 && !begins {
                 continue;

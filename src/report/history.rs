@@ -17,6 +17,8 @@ pub struct History {
     pub overview: Overview,
     /// Time in which something ran, in order; a gap between two is time in which nothing did.
     pub slots: Vec<Slot>,
+    /// The last failed attempt of each type.
+    pub examples: BTreeMap<String, Example>,
     /// The last runs, the oldest first.
     pub runs: Vec<RunStory>,
     /// All runs there were.
@@ -76,6 +78,15 @@ impl Spread {
             (seen >= wanted).then_some(*bound)
         })
     }
+}
+
+/// One failed attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// The key of its job.
+    pub key: String,
+    /// What went wrong.
+    pub message: String,
 }
 
 /// What became of a run.

@@ -37,7 +37,8 @@ pub fn cut(runs: &[(Micros, Micros)]) -> Vec<Slot> {
 /// Whole minutes in which something ran, without those between that are none or nearly so.
 fn stretches(runs: &[(Micros, Micros)]) -> Vec<(Micros, Micros)> {
     let floor = |us: Micros| us - us.rem_euclid(MINUTE_US);
-    let mut spans: Vec<_> = runs.iter().map(|(from, until)| (floor(*from), floor(*until.max(from)) + MINUTE_US)).collect();
+    let mut spans: Vec<_> =
+        runs.iter().map(|(from, until)| (floor(*from), floor(*until.max(from)) + MINUTE_US)).collect();
     spans.sort_unstable();
     let whole: Micros = spans.iter().map(|(from, to)| to - from).sum();
     let mut stretches = joined(&spans, (2 * MINUTE_US).max(whole / 50));

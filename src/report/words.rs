@@ -128,7 +128,10 @@ mod tests {
 
     #[test]
     fn numbers_and_times_are_easy_to_read() {
-        assert_eq!([0.0, 0.25, 19.84, 123.4, 1_234.5].map(short), ["0", "0.25", "19.8", "123", "1,235"].map(str::to_owned));
+        assert_eq!(
+            [0.0, 0.25, 19.84, 123.4, 1_234.5].map(short),
+            ["0", "0.25", "19.8", "123", "1,235"].map(str::to_owned)
+        );
         let times = [850, 12_500, 1_234_000, 125_000_000, 11_405_000_000, 360_000_000_000].map(took);
         assert_eq!(times, ["850 µs", "12.5 ms", "1.23 s", "2m 5s", "3h 10m", "4days 4h"].map(str::to_owned));
         assert_eq!(between(1_764_000_000_000_000, 1_764_000_300_000_000), "24 Nov 16:00 – 16:05");

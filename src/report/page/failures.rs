@@ -111,7 +111,8 @@ fn plot(frame: &Frame, slots: &[Slot], types: &[(String, u64)]) -> Plot {
         format!("{}: {told}", between(slots[i].from_us, slots[i].to_us))
     }));
     let most_frequent = types.first().map_or("", |(error_type, _)| error_type);
-    let description = format!("Failed attempts over time, stacked by type; the most frequent is {}.", plain(most_frequent, KEY));
+    let description =
+        format!("Failed attempts over time, stacked by type; the most frequent is {}.", plain(most_frequent, KEY));
     frame.plot("Failed attempts over time", description, marks)
 }
 
@@ -122,14 +123,17 @@ fn kinds(history: &History, types: &[(String, u64)]) -> Table {
     let row = |error_type: &str, attempts: u64, kind: Option<&FailureKind>| {
         let (failed, retrying) = kind.map_or((0, 0), |kind| (kind.failed, kind.retrying));
         let text = |text: Option<&String>, most| text.map_or_else(String::new, |text| plain(text, most));
+        let example = history.examples.get(error_type);
+        let key = example.map(|example| &example.key).or(kind.and_then(|kind| kind.example_key.as_ref()));
+        let message = example.map(|example| &example.message).or(kind.and_then(|kind| kind.example_message.as_ref()));
         vec![
             plain(error_type, KEY),
             digits(attempts),
             digits(attempts.saturating_sub(failed)),
             digits(failed),
             digits(retrying),
-            text(kind.and_then(|kind| kind.example_key.as_ref()), KEY),
-            text(kind.and_then(|kind| kind.example_message.as_ref()), MESSAGE),
+            text(key, KEY),
+            text(message, MESSAGE),
         ]
     };
     let mut rows: Vec<_> = types.iter().take(50).map(|(error_type, n)| row(error_type, *n, of(error_type))).collect();
@@ -137,9 +141,17 @@ fn kinds(history: &History, types: &[(String, u64)]) -> Table {
     let others = known.iter().filter(|kind| types.iter().all(|(known, _)| *known != kind.error_type));
     rows.extend(others.map(|kind| row(&kind.error_type, 0, Some(kind))));
     Table {
-        caption: "By type, with an example of the jobs that bear it now".to_owned(),
+        caption: "By type, each with an example".to_owned(),
         folded: false,
-        head: heads(&["type", "#failed attempts", "#not the end of their job", "#jobs given up", "#waiting for another try", "example: key", "what it says"]),
+        head: heads(&[
+            "type",
+            "#failed attempts",
+            "#not the end of their job",
+            "#jobs given up",
+            "#waiting for another try",
+            "example: key",
+            "what it says",
+        ]),
         rows,
     }
 }

@@ -74,7 +74,13 @@ pub(super) fn part(history: &History, sla_us: Option<Micros>) -> Part {
             narrow: over_time(&Frame::narrow(150.0), slots, stage, name, None),
         });
     }
-    Part { id: "latency", title: "Latency", lead: vec![lead], figures, tables: vec![percentiles(slots, &there), table(slots)] }
+    Part {
+        id: "latency",
+        title: "Latency",
+        lead: vec![lead],
+        figures,
+        tables: vec![percentiles(slots, &there), table(slots)],
+    }
 }
 
 fn legend(sla_us: Option<Micros>) -> Vec<Key> {
@@ -108,7 +114,8 @@ fn over_time(frame: &Frame, slots: &[Slot], stage: &str, name: &str, sla_us: Opt
         let [p50, p90, p99] = [0, 1, 2].map(|line: usize| told(lines[line][i]));
         format!("{}: p50 {p50}, p90 {p90}, p99 {p99}", between(slots[i].from_us, slots[i].to_us))
     }));
-    let description = format!("The 50th, 90th and 99th percentile of {name} over time, between {} and {}.", took(least), took(most));
+    let description =
+        format!("The 50th, 90th and 99th percentile of {name} over time, between {} and {}.", took(least), took(most));
     frame.plot(&format!("{name} over time"), description, marks)
 }
 

@@ -3,9 +3,9 @@
 use super::part::{Part, Table, heads};
 use super::settings;
 use crate::clock::Micros;
+use crate::report::Phase;
 use crate::report::history::{History, RunStory};
 use crate::report::words::{digits, lasted, moment, plain, short};
-use crate::report::Phase;
 
 /// Characters of a name that are shown.
 const NAME: usize = 60;
@@ -27,7 +27,11 @@ pub(super) fn part(history: &History) -> Part {
     let told = history.runs.len() as u64;
     let lead = match history.all_runs - told.min(history.all_runs) {
         0 => format!("{} so far.", many(told, "run")),
-        before => format!("{} so far; the last {told} are told here, {} before them are not.", many(history.all_runs, "run"), digits(before)),
+        before => format!(
+            "{} so far; the last {told} are told here, {} before them are not.",
+            many(history.all_runs, "run"),
+            digits(before)
+        ),
     };
     let row = |run: &RunStory| {
         let alive = (run.until - run.started_at).max(1);
@@ -43,7 +47,17 @@ pub(super) fn part(history: &History) -> Part {
             plain(&run.version, NAME),
         ]
     };
-    let head = heads(&["#run", "began (UTC)", "#lasted", "how it ended", "#requests", "#a second", "#results", "where", "haul"]);
+    let head = heads(&[
+        "#run",
+        "began (UTC)",
+        "#lasted",
+        "how it ended",
+        "#requests",
+        "#a second",
+        "#results",
+        "where",
+        "haul",
+    ]);
     let rows = history.runs.iter().map(row).collect();
     let mut tables = vec![Table { caption: "Runs".to_owned(), folded: false, head, rows }];
     tables.extend(all_settings(history));
@@ -92,12 +106,28 @@ pub(super) fn crashes(history: &History) -> Part {
         let gap = next.map_or_else(|| "not resumed yet".to_owned(), |next: Micros| lasted((next - run.until).max(0)));
         let concurrency = run.settings.as_ref().map_or_else(String::new, |settings| settings.concurrency.to_string());
         let held = run.interrupted;
-        vec![run.id.to_string(), moment(run.until), gap, concurrency, digits(held.jobs), digits(held.sent_again()), digits(held.stored)]
+        vec![
+            run.id.to_string(),
+            moment(run.until),
+            gap,
+            concurrency,
+            digits(held.jobs),
+            digits(held.sent_again()),
+            digits(held.stored),
+        ]
     };
     part.tables.push(Table {
         caption: "Runs that ended without a word".to_owned(),
         folded: false,
-        head: heads(&["#run", "last sign of life (UTC)", "#until the next run", "#concurrency", "#in flight", "#sent again, at most", "#only processed again"]),
+        head: heads(&[
+            "#run",
+            "last sign of life (UTC)",
+            "#until the next run",
+            "#concurrency",
+            "#in flight",
+            "#sent again, at most",
+            "#only processed again",
+        ]),
         rows: history.runs.iter().enumerate().filter(|(_, run)| died(run)).map(row).collect(),
     });
     part

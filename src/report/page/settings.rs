@@ -45,7 +45,9 @@ fn rest(settings: &Settings, rows: &mut Rows) {
         _ => serde_json::Map::new(),
     };
     let (given, usual) = (object(settings), object(&Settings::default()));
-    for (name, value) in given.iter().filter(|(name, value)| !TOLD.contains(&name.as_str()) && usual.get(*name) != Some(*value)) {
+    for (name, value) in
+        given.iter().filter(|(name, value)| !TOLD.contains(&name.as_str()) && usual.get(*name) != Some(*value))
+    {
         let flag = match name.as_str() {
             "guard" => "--allow-hosts, --block-private".to_owned(),
             "ca_file" => "--cacert".to_owned(),
@@ -56,7 +58,8 @@ fn rest(settings: &Settings, rows: &mut Rows) {
     if settings.idempotency_header != Settings::default().idempotency_header {
         rows.text("--idempotency-header", settings.idempotency_header.as_deref().unwrap_or("none"));
     }
-    let jitters: Vec<_> = settings.limits.iter().filter(|limit| limit.jitter_us != crate::limit::DEFAULT_JITTER_US).collect();
+    let jitters: Vec<_> =
+        settings.limits.iter().filter(|limit| limit.jitter_us != crate::limit::DEFAULT_JITTER_US).collect();
     if let Some(limit) = jitters.first() {
         rows.text("--jitter", &format_duration(crate::clock::span(limit.jitter_us)).to_string());
     }
@@ -73,7 +76,11 @@ fn words(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(values) => values.iter().map(words).collect::<Vec<_>>().join(", "),
         Value::Object(object) => seconds(value).unwrap_or_else(|| {
-            object.iter().map(|(name, value)| format!("{}: {}", name.replace('_', " "), words(value))).collect::<Vec<_>>().join("; ")
+            object
+                .iter()
+                .map(|(name, value)| format!("{}: {}", name.replace('_', " "), words(value)))
+                .collect::<Vec<_>>()
+                .join("; ")
         }),
         other => other.to_string(),
     }
@@ -108,13 +115,17 @@ mod tests {
 
     #[test]
     fn settings_are_told_as_the_flags_that_say_them() {
-        let mut settings = Settings { max_attempts: 9, process_timeout: Duration::from_millis(1500), ..Settings::default() };
+        let mut settings =
+            Settings { max_attempts: 9, process_timeout: Duration::from_millis(1500), ..Settings::default() };
         settings.limits = vec!["20/s".parse::<Limit>().expect("a limit")];
         settings.template.headers = vec!["Authorization: Bearer {{ env('KEY') }}".to_owned()];
         let rows = rows(&settings);
         let of = |flag: &str| rows.iter().find(|row| row[0] == flag).map(|row| row[1].as_str());
         assert_eq!(of("--rate"), Some("20/s"));
         assert_eq!(of("--header"), Some("Authorization: Bearer {{ env('KEY') }}"));
-        assert_eq!((of("--max-attempts"), of("--process-timeout"), of("--compress")), (Some("9"), Some("1s 500ms"), None));
+        assert_eq!(
+            (of("--max-attempts"), of("--process-timeout"), of("--compress")),
+            (Some("9"), Some("1s 500ms"), None)
+        );
     }
 }

@@ -61,7 +61,13 @@ fn by_run(history: &History) -> Table {
     let row = |run: &RunStory| {
         let sla = run.settings.as_ref().and_then(|settings| settings.sla);
         let sla = sla.map_or_else(|| "none".to_owned(), |sla| took(crate::clock::micros(sla)));
-        vec![run.id.to_string(), sla, digits(run.results - run.late.min(run.results)), digits(run.late), percent(run.results - run.late.min(run.results), run.results)]
+        vec![
+            run.id.to_string(),
+            sla,
+            digits(run.results - run.late.min(run.results)),
+            digits(run.late),
+            percent(run.results - run.late.min(run.results), run.results),
+        ]
     };
     Table {
         caption: "By run".to_owned(),

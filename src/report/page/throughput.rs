@@ -31,7 +31,9 @@ pub(super) fn part(history: &History) -> Part {
     let all = |stage| slots.iter().map(|slot| count(slot, stage)).sum::<u64>();
     let alive: Micros = slots.iter().map(|slot| slot.alive_us).sum();
     let (requests, results) = (all("rate_wait"), all("latency"));
-    let mean = |n: u64| if alive > 0 { format!(" ({} a second)", short(n as f64 * 1e6 / alive as f64)) } else { String::new() };
+    let mean = |n: u64| {
+        if alive > 0 { format!(" ({} a second)", short(n as f64 * 1e6 / alive as f64)) } else { String::new() }
+    };
     let lead = format!(
         "{} requests{} and {} results{} in {} in which a run was there.",
         digits(requests),
@@ -72,7 +74,8 @@ pub(super) fn part(history: &History) -> Part {
 fn plot(frame: &Frame, slots: &[Slot], limits: &[Option<f64>], most: f64, shows_limit: bool) -> Plot {
     let time = TimeAxis::new(slots, frame);
     let value = ValueAxis::linear(most, frame);
-    let ys = |stage: &str| -> Vec<_> { slots.iter().map(|slot| Some(value.y(per_s(slot, count(slot, stage))))).collect() };
+    let ys =
+        |stage: &str| -> Vec<_> { slots.iter().map(|slot| Some(value.y(per_s(slot, count(slot, stage))))).collect() };
     let (requests, results) = (ys("rate_wait"), ys("latency"));
     let filled: Vec<_> = requests.iter().map(|y| y.map(|y| (y, frame.bottom))).collect();
     let mut marks = value.marks(frame, "");
@@ -94,8 +97,10 @@ fn plot(frame: &Frame, slots: &[Slot], limits: &[Option<f64>], most: f64, shows_
             short(per_s(slot, count(slot, "latency")))
         )
     }));
-    let description =
-        format!("Requests and results a second over time, at most {} in any span; the table below has the numbers.", short(most));
+    let description = format!(
+        "Requests and results a second over time, at most {} in any span; the table below has the numbers.",
+        short(most)
+    );
     frame.plot("Throughput over time", description, marks)
 }
 

@@ -28,10 +28,23 @@ pub(super) fn tiles(history: &History, sla_us: Option<Micros>) -> Vec<Tile> {
         tile("latency, p50", told(0.5), &[format!("p99 {}", told(0.99)), format!("max {}", told(1.0))], false),
     ];
     if latency.n > 0 && (sla_us.is_some() || latency.late > 0) {
-        let notes = [sla_us.map_or_else(String::new, |sla_us| format!("SLA {}", took(sla_us))), format!("{} late", digits(latency.late))];
-        tiles.push(tile("in time", percent(latency.n - latency.late, latency.n), &notes, latency.late * 100 > latency.n));
+        let notes = [
+            sla_us.map_or_else(String::new, |sla_us| format!("SLA {}", took(sla_us))),
+            format!("{} late", digits(latency.late)),
+        ];
+        tiles.push(tile(
+            "in time",
+            percent(latency.n - latency.late, latency.n),
+            &notes,
+            latency.late * 100 > latency.n,
+        ));
     }
-    tiles.push(tile("failed", digits(jobs.failed), &["jobs given up".to_owned(), many(failed, "failed attempt")], jobs.failed > 0));
+    tiles.push(tile(
+        "failed",
+        digits(jobs.failed),
+        &["jobs given up".to_owned(), many(failed, "failed attempt")],
+        jobs.failed > 0,
+    ));
     let again = format!("{} sent again, at most", digits(history.interrupted.sent_again()));
     tiles.push(tile("crashes", digits(history.crashes), &[many(history.all_runs, "run"), again], false));
     tiles
@@ -52,7 +65,14 @@ pub(super) fn bar(history: &History) -> Plot {
     for (class, n, name) in states.into_iter().filter(|(_, n, _)| *n > 0) {
         let width = 960.0 * n as f64 / jobs.total.max(1) as f64;
         let tip = Some(format!("{} {name}", digits(n)));
-        marks.push(Mark::Rect { class: class.to_owned(), x: px(x), y: px(0.0), w: px(width.max(1.0)), h: px(14.0), tip });
+        marks.push(Mark::Rect {
+            class: class.to_owned(),
+            x: px(x),
+            y: px(0.0),
+            w: px(width.max(1.0)),
+            h: px(14.0),
+            tip,
+        });
         x += width;
     }
     let told: Vec<_> = states.iter().map(|(_, n, name)| format!("{} {name}", digits(*n))).collect();

@@ -1,6 +1,6 @@
 //! Reads what became of a database over time: kept numbers and small indexes, never the jobs or all attempts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 
 use sqlx::sqlite::SqliteRow;
@@ -9,12 +9,15 @@ use sqlx::{Connection, Row, SqliteConnection};
 use super::overview::{number, read as read_overview};
 use super::{failed, pack};
 use crate::clock::Micros;
-use crate::report::history::{History, Interrupted, MOST_RUNS, RunStory, Slot};
+use crate::report::history::{Example, History, Interrupted, MOST_RUNS, RunStory, Slot};
 use crate::report::{phase, slots};
 use crate::store::StoreError;
 
 /// Runs whose time is shown, at most: the last ones.
 const MOST_SPANS: i64 = 10_000;
+
+/// Types of failures with an example, at most. There are a few dozen status codes at worst.
+const MOST_TYPES: usize = 50;
 
 type Read<T> = Result<T, sqlx::Error>;
 
@@ -45,7 +48,8 @@ async fn read(conn: &mut SqliteConnection, now_us: Micros) -> Read<History> {
         jobs: all.jobs + run.jobs,
         stored: all.stored + run.stored,
     });
-    Ok(History { overview, slots, runs: runs(conn, &by_run, now_us).await?, all_runs, crashes, interrupted })
+    let examples = examples(conn, &slots).await?;
+    Ok(History { overview, slots, examples, runs: runs(conn, &by_run, now_us).await?, all_runs, crashes, interrupted })
 }
 
 async fn spans(conn: &mut SqliteConnection) -> Read<Vec<(Micros, Micros)>> {
@@ -94,6 +98,14 @@ async fn failures(conn: &mut SqliteConnection, slots: &mut [Slot]) -> Read<()> {
         Ok(())
     })
     .await
+}
+
+async fn examples(conn: &mut SqliteConnection, slots: &[Slot]) -> Read<BTreeMap<String, Example>> {
+    let types: BTreeSet<_> = slots.iter().flat_map(|slot| slot.failed.keys()).collect();
+    let types: Vec<_> = types.into_iter().take(MOST_TYPES).collect();
+    let query = sqlx::query(include_str!("history/examples.sql")).bind(pack::array(&types));
+    let example = |row: &SqliteRow| Ok((row.try_get(0)?, Example { key: row.try_get(1)?, message: row.try_get(2)? }));
+    query.fetch_all(conn).await?.iter().map(example).collect()
 }
 
 async fn interrupted(conn: &mut SqliteConnection) -> Read<BTreeMap<i64, Interrupted>> {

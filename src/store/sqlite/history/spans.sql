@@ -3,7 +3,7 @@
 WITH following AS (
     SELECT
         id, started_at_us, coalesce(ended_at_us, heartbeat_at_us) AS until_us, outcome, heartbeat_at_us,
-        lead(started_at_us) OVER (ORDER BY id) AS next_at_us
+        lead(started_at_us - started_at_us % 60000000) OVER (ORDER BY id) AS next_minute_us
     FROM runs
 )
 SELECT
@@ -12,7 +12,7 @@ SELECT
         started_at_us,
         -- The end of a crashed run is when the next one noted it.
         CASE outcome WHEN 'crashed' THEN heartbeat_at_us ELSE until_us END,
-        coalesce((SELECT max(minute_at_us) FROM minutes WHERE minute_at_us < coalesce(next_at_us, 9e18)), 0)
+        coalesce((SELECT max(minute_at_us) FROM minutes WHERE minute_at_us < coalesce(next_minute_us, 9e18)), 0)
     )
 FROM following
 ORDER BY id DESC

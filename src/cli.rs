@@ -12,6 +12,7 @@ pub(crate) mod files;
 mod flags;
 mod import;
 pub(crate) mod log;
+mod metrics;
 mod next;
 mod pause;
 mod progress;
@@ -19,6 +20,7 @@ mod prune;
 mod query;
 mod rate;
 mod rejected;
+mod report;
 mod reprocess;
 mod retry;
 mod run;
@@ -80,6 +82,7 @@ enum Verb {
     Stop(stop::StopArgs),
     Prune(prune::PruneArgs),
     Export(Box<export::ExportArgs>),
+    Report(report::ReportArgs),
     Demo(demo::DemoArgs),
 }
 
@@ -106,6 +109,7 @@ async fn call(cli: Cli, db: &Path) -> anyhow::Result<Exit> {
         Verb::Stop(args) => stop::run(args, db).await,
         Verb::Prune(args) => prune::run(args, db).await,
         Verb::Export(args) => export::run(*args, db, cli.quiet).await,
+        Verb::Report(args) => report::run(args, db, cli.quiet).await,
         Verb::Demo(args) => {
             // Only a database that was named on the command line: HAUL_DB is that of real work.
             let named = cli.db.filter(|db| std::env::var_os("HAUL_DB").is_none_or(|set| set != db.as_os_str()));

@@ -7,7 +7,7 @@ mod csv;
 mod join;
 mod target;
 
-pub(crate) use target::is_of_database;
+pub(crate) use target::{Target, is_of_database};
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -26,7 +26,6 @@ use haul::store::sqlite::console::{Console, QueryError};
 use self::bodies::Bodies;
 use self::csv::{Columns, Csv};
 use self::join::{Join, Joined};
-use self::target::Target;
 use super::exit::{Exit, UsageError};
 use super::flags::RequestFlags;
 use super::import::ReadFlags;

@@ -22,6 +22,7 @@ use haul::store::{RunOutcome, Store, StoreError};
 use super::exit::{Exit, NothingThere, UsageError};
 use super::flags::{CredentialFlags, RequestFlags, WorkFlags};
 use super::import::{InputFlags, import, open};
+use super::metrics::Metrics;
 use super::progress::{Progress, Style};
 use super::secrets::{self, Given};
 use super::signals::{self, Seen};
@@ -93,6 +94,9 @@ pub(crate) struct OnceFlags {
     /// How progress is shown on stderr
     #[arg(long, value_name = "HOW", default_value = "auto")]
     progress: Style,
+    /// Tell Prometheus how it goes: a FILE written anew every 3 s, or http://ADDR/metrics (127.0.0.1:9464) while it goes
+    #[arg(long, value_name = "FILE|ADDR", value_parser = super::metrics::to)]
+    metrics: Option<super::metrics::To>,
     /// The summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -309,8 +313,9 @@ pub(crate) async fn drain(
         let now = &**work.version();
         tracing::warn!(before, now, "the processor is another one than in the last run; results that are there stay");
     }
+    let metrics = Arc::new(Metrics::begin(once.metrics, &held.path, clock, quiet).await?);
     let progress = Arc::new(Progress::start(once.progress, quiet, clock));
-    let shown = progress.clone();
+    let (shown, told) = (progress.clone(), metrics.clone());
     let run = Run {
         settings: settings.clone(),
         work,
@@ -324,12 +329,16 @@ pub(crate) async fn drain(
         max_failures: once.max_failures,
         stop_if: once.stop_if,
         stop,
-        on_event: Box::new(move |event| shown.event(event)),
+        on_event: Box::new(move |event| {
+            shown.event(event);
+            told.event(event);
+        }),
         clock,
         host: haul::store::lock::host(),
     };
     let ended = pipeline::run(held.store.clone(), run).await;
     progress.finish();
+    metrics.finish().await;
     let ended = ended.with_context(|| {
         format!("failed to go on with {}; nothing is lost, `haul resume` goes on", held.path.display())
     })?;

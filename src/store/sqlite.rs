@@ -5,6 +5,7 @@ mod compact;
 pub mod console;
 pub mod detail;
 mod disk;
+mod history;
 mod import;
 mod open;
 mod overview;
@@ -28,6 +29,7 @@ use sqlx::{Connection, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use disk::{Disk, disk};
+pub use history::history;
 pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
 pub use results::{Finished, results};

@@ -10,7 +10,7 @@ use haul::fail_point::{Point, pass};
 use crate::cli::exit::UsageError;
 
 /// Takes bytes. One that is dropped before [`Target::finish`] leaves no trace: the old file stays.
-pub(super) struct Target {
+pub(crate) struct Target {
     out: Option<BufWriter<Box<dyn Write + Send>>>,
     aside: Option<Aside>,
 }
@@ -30,7 +30,7 @@ impl Target {
 
     /// A file, written aside in the same folder, readable by its owner alone. What is no file, a pipe or `/dev/stdout`, is
     /// written to as it is.
-    pub(super) fn file(path: &Path, db: &Path, input: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn file(path: &Path, db: &Path, input: Option<&Path>) -> anyhow::Result<Self> {
         let name = path.display();
         let refused = |why: String| UsageError(format!("failed to write to {name}: {why}"));
         match fs::metadata(path) {
@@ -61,7 +61,7 @@ impl Target {
     }
 
     /// Makes it durable and gives it its name.
-    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+    pub(crate) fn finish(mut self) -> anyhow::Result<()> {
         self.flush()?;
         self.out = None;
         let Some(Aside { file, temporary, to }) = &self.aside else { return Ok(()) };

@@ -2,7 +2,7 @@
 
 use super::folder::Folder;
 
-const VERBS: [(&str, &str); 16] = [
+const VERBS: [(&str, &str); 17] = [
     ("run", "Import what is given, if anything, then drain until nothing is left to do"),
     ("resume", "Go on where the last run stopped, as it did"),
     ("import", "Only import: rows become jobs, none is sent"),
@@ -18,6 +18,7 @@ const VERBS: [(&str, &str); 16] = [
     ("stop", "Stop the run that is going, from another terminal: what is in flight lands, the rest waits"),
     ("prune", "Drop stored responses of finished jobs, and give the space back; results stay"),
     ("export", "Write results to a file or to standard output, in the order of the import"),
+    ("report", "Write one self-contained HTML page: throughput, latency, SLA, failures, retries, crashes, runs"),
     ("demo", "See it work: a rate-limited API on loopback"),
 ];
 

@@ -1,5 +1,7 @@
 //! What a database says about its jobs, in numbers: what `status` draws and the end of a run sums up.
 
+pub mod plan;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};

@@ -10,6 +10,7 @@ mod open;
 mod overview;
 mod pack;
 mod params;
+pub mod plan;
 mod probe;
 mod rerender;
 mod results;

@@ -3,6 +3,7 @@
 mod cancel;
 mod change;
 mod choice;
+mod completions;
 mod confirm;
 mod demo;
 pub(crate) mod environment;
@@ -12,9 +13,11 @@ pub(crate) mod files;
 mod flags;
 mod import;
 pub(crate) mod log;
+mod man;
 mod metrics;
 mod next;
 mod pause;
+mod plan;
 mod progress;
 mod prune;
 mod query;
@@ -70,6 +73,7 @@ enum Verb {
     Run(Box<run::RunArgs>),
     Resume(Box<run::ResumeArgs>),
     Import(import::ImportArgs),
+    Plan(Box<plan::PlanArgs>),
     Status(status::StatusArgs),
     Show(show::ShowArgs),
     Query(query::QueryArgs),
@@ -84,6 +88,8 @@ enum Verb {
     Export(Box<export::ExportArgs>),
     Report(report::ReportArgs),
     Demo(demo::DemoArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// Does what the command line says.
@@ -97,6 +103,7 @@ async fn call(cli: Cli, db: &Path) -> anyhow::Result<Exit> {
         Verb::Run(args) => run::run(*args, db, cli.quiet).await,
         Verb::Resume(args) => run::resume(*args, db, cli.quiet).await,
         Verb::Import(args) => import::run(args, db, cli.quiet).await,
+        Verb::Plan(args) => plan::run(*args, db, cli.quiet).await,
         Verb::Status(args) => status::run(args, db).await,
         Verb::Show(args) => show::run(args, db).await,
         Verb::Query(args) => query::run(args, db).await,
@@ -110,6 +117,8 @@ async fn call(cli: Cli, db: &Path) -> anyhow::Result<Exit> {
         Verb::Prune(args) => prune::run(args, db).await,
         Verb::Export(args) => export::run(*args, db, cli.quiet).await,
         Verb::Report(args) => report::run(args, db, cli.quiet).await,
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Man(args) => man::run(&args),
         Verb::Demo(args) => {
             // Only a database that was named on the command line: HAUL_DB is that of real work.
             let named = cli.db.filter(|db| std::env::var_os("HAUL_DB").is_none_or(|set| set != db.as_os_str()));

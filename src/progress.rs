@@ -26,6 +26,13 @@ pub enum RunEvent<'a> {
     },
     /// A batch of outcomes is durable.
     Committed(&'a Tally),
+    /// How things stand, a few times a second.
+    Stands {
+        /// Jobs as they stand, whoever brought them there.
+        counts: &'a Counts,
+        /// Jobs between claim and commit.
+        in_flight: usize,
+    },
     /// Nothing is sent before this time.
     Paused {
         /// Until when.

@@ -8,6 +8,8 @@ mod plot;
 pub mod slots;
 mod words;
 
+pub mod plan;
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};

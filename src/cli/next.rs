@@ -28,6 +28,21 @@ pub(crate) fn typed_with(flag: &str) -> String {
     typed(|_| true) + " " + flag
 }
 
+/// The command that was typed, with another verb and more flags.
+pub(crate) fn typed_as(verb: &str, other: &str, more: &str) -> String {
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let mut renamed = false;
+    let words = words.map(|text| match !renamed && text == verb {
+        true => {
+            renamed = true;
+            other.to_owned()
+        }
+        false => word(&text),
+    });
+    let words = std::iter::once("haul".to_owned()).chain(words).filter(|word| word != "--json");
+    words.chain(Some(more.to_owned()).filter(|more| !more.is_empty())).collect::<Vec<_>>().join(" ")
+}
+
 /// The command that was typed, without this flag.
 pub(crate) fn typed_without(flag: &str) -> String {
     typed(|word| word != flag)

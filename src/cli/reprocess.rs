@@ -24,7 +24,7 @@ use super::flags::JudgingFlags;
 use super::progress::{Progress, Style};
 use super::run::{Held, last_settings, work};
 use super::secrets::Given;
-use super::summary::{self, Form};
+use super::summary::{self, End, Form};
 use super::terminal::quiet_if_closed;
 use super::{next, signals};
 
@@ -150,7 +150,7 @@ impl ReprocessArgs {
             console.close().await?;
             marked.context("failed to take up all of the jobs; `haul reprocess --rest` goes on")?;
         }
-        let progress = Arc::new(Progress::start(self.progress, quiet, clock).of_stored());
+        let progress = Arc::new(Progress::start(self.progress, quiet, &[], clock).of_stored());
         let shown = progress.clone();
         let run = Run {
             settings: settings.clone(),
@@ -175,7 +175,8 @@ impl ReprocessArgs {
         let ended =
             ended.with_context(|| format!("failed to go on; no result is lost, and `{next}` does what is left"))?;
         let form = if self.json { Form::Json } else { Form::Stored };
-        summary::show(&ended, &held.store.counts().await?, &settings, held.path(), form)?;
+        let (counts, failures) = (held.store.counts().await?, held.failures().await);
+        summary::show(&End { summary: &ended, counts: &counts, failures: &failures }, &settings, held.path(), form)?;
         held.release().await?;
         Ok(exit(&ended, seen.signal()))
     }

@@ -10,9 +10,11 @@ use haul::clock::Clock;
 use haul::fetch::Fetcher;
 use haul::hope::MaxFailures;
 use haul::job::State;
+use haul::limit::Limit;
 use haul::pipeline::{self, Run, Summary};
 use haul::process::{Rule, Work};
 use haul::progress::count;
+use haul::report::FailureKind;
 use haul::settings::{Durability, RequestTemplate, Settings};
 use haul::stop::Stop;
 use haul::store::lock::{LockError, RunLock};
@@ -26,7 +28,8 @@ use super::metrics::Metrics;
 use super::progress::{Progress, Style};
 use super::secrets::{self, Given};
 use super::signals::{self, Seen};
-use super::{change, summary};
+use super::summary::{self, End};
+use super::{change, rate};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -113,6 +116,7 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     let mut once = args.once;
     once.given = args.request.apply(&mut settings)?;
     args.work.apply(&mut settings)?;
+    rate::tell_of_environment(&last, &settings);
     check(&settings, &once.given)?;
     let work = work(&settings)?;
     let given = !args.inputs.is_empty() || args.input.repeats();
@@ -157,6 +161,7 @@ pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::
     let mut once = args.once;
     once.given = args.credentials.give(&settings, &last.imported)?;
     args.work.apply(&mut settings)?;
+    rate::tell_of_environment(&last, &settings);
     check(&settings, &once.given)?;
     let work = work(&settings)?;
     let held = Held::take(db, false, settings.durability, clock).await?;
@@ -201,6 +206,11 @@ impl Remembered {
             settings.template.clone_from(template);
         }
         settings
+    }
+
+    /// The limits of the last run, or those it was to have next; `None` where there was none.
+    pub(crate) fn limits(&self) -> Option<&[Limit]> {
+        self.run.as_ref().map(|settings| settings.limits.as_slice())
     }
 
     /// How requests are made now; `None` where nobody has said so yet.
@@ -260,6 +270,17 @@ impl Held {
         &self.path
     }
 
+    /// What failed, with an example of each type; nothing where that cannot be read, as it is for people alone.
+    pub(crate) async fn failures(&self) -> Vec<FailureKind> {
+        use sqlx::Connection;
+
+        let Ok(mut conn) = sqlite::open_read_only(&self.path).await else { return Vec::new() };
+        let overview = sqlite::overview(&mut conn, 0).await;
+        // It has only read.
+        let _ = conn.close().await;
+        overview.map(|overview| overview.failures).unwrap_or_default()
+    }
+
     /// Closes the database, which tidies its write-ahead log away, and then lets go of the lock.
     pub(crate) async fn release(self) -> anyhow::Result<()> {
         match Arc::try_unwrap(self.store) {
@@ -314,7 +335,7 @@ pub(crate) async fn drain(
         tracing::warn!(before, now, "the processor is another one than in the last run; results that are there stay");
     }
     let metrics = Arc::new(Metrics::begin(once.metrics, &held.path, clock, quiet).await?);
-    let progress = Arc::new(Progress::start(once.progress, quiet, clock));
+    let progress = Arc::new(Progress::start(once.progress, quiet, &settings.limits, clock));
     let (shown, told) = (progress.clone(), metrics.clone());
     let run = Run {
         settings: settings.clone(),
@@ -349,7 +370,8 @@ pub(crate) async fn drain(
         (false, true) => summary::Form::WithoutNext,
         (false, false) => summary::Form::Text,
     };
-    summary::show(&ended, &counts, &settings, &held.path, form)?;
+    let end = End { summary: &ended, counts: &counts, failures: &held.failures().await };
+    summary::show(&end, &settings, &held.path, form)?;
     held.release().await?;
     Ok(exit)
 }

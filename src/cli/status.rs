@@ -1,12 +1,14 @@
-//! `haul status`: where things stand.
+//! `haul status`: where things stand, once or for as long as a run is going.
 
 mod draw;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use clap::Args;
 use haul::clock::Clock;
+use haul::report::{Overview, Phase};
 use haul::store::sqlite::{open_read_only, overview};
 
 pub(super) use draw::{digits, time};
@@ -17,6 +19,7 @@ use super::terminal::quiet_if_closed;
 const EXAMPLES: &str = "\
 Examples:
   haul status
+  haul status --watch           again every second, until the run ends
   haul status --json | jq .jobs.pending
   haul --db other.db status";
 
@@ -29,21 +32,75 @@ pub(crate) struct StatusArgs {
     /// As JSON; members are added over time, never changed
     #[arg(long)]
     json: bool,
+    /// Again and again while a run is going, every second or as often as given; with --json an object a line
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = super::flags::time,
+        num_args = 0..=1,
+        default_missing_value = "1s",
+        require_equals = true,
+    )]
+    watch: Option<Duration>,
 }
 
 /// Reads the numbers and writes them.
 pub(crate) async fn run(args: StatusArgs, db: &Path) -> anyhow::Result<Exit> {
+    let screen = !args.json && args.watch.is_some() && io::stdout().is_terminal();
+    let mut first = true;
+    loop {
+        let overview = read(db).await?;
+        let mut text = Vec::new();
+        match (args.json, args.watch) {
+            (true, Some(_)) => serde_json::to_writer(&mut text, &overview).map_err(io::Error::from),
+            (true, None) => serde_json::to_writer_pretty(&mut text, &overview).map_err(io::Error::from),
+            (false, _) => draw::overview(&mut text, &overview, db),
+        }?;
+        if args.json {
+            text.push(b'\n');
+        }
+        let again = args.watch.filter(|_| overview.run.as_ref().is_some_and(|run| run.phase == Phase::Running));
+        let mut out = anstream::stdout();
+        let shown = if screen { out.write_all(&over_the_last(&text, first)) } else { out.write_all(&text) };
+        let shown = shown.and_then(|()| out.flush());
+        let closed = shown.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+        quiet_if_closed(shown)?;
+        let Some(every) = again.filter(|_| !closed) else { return Ok(Exit::Done) };
+        first = false;
+        // Watching is not to cost the run anything.
+        tokio::time::sleep(every.max(Duration::from_millis(100))).await;
+        if !screen && !args.json {
+            quiet_if_closed(writeln!(io::stdout()))?;
+        }
+    }
+}
+
+async fn read(db: &Path) -> anyhow::Result<Overview> {
     use sqlx::Connection;
 
     let mut conn = open_read_only(db).await?;
     let overview = overview(&mut conn, Clock::start().now_us()).await;
     conn.close().await?;
-    let overview = overview?;
-    let mut out = anstream::stdout();
-    let written = match args.json {
-        true => serde_json::to_writer_pretty(&mut out, &overview).map_err(io::Error::from).and_then(|()| writeln!(out)),
-        false => draw::overview(&mut out, &overview, db),
-    };
-    quiet_if_closed(written.and_then(|()| out.flush()))?;
-    Ok(Exit::Done)
+    Ok(overview?)
+}
+
+/// The text over what stands on the screen, a line over a line, so that nothing flickers.
+fn over_the_last(text: &[u8], first: bool) -> Vec<u8> {
+    let clear: &[u8] = if first { b"\x1b[2J\x1b[H" } else { b"\x1b[H" };
+    let lines = text.split_inclusive(|byte| *byte == b'\n').flat_map(|line| {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        [line, b"\x1b[K\n".as_slice()].concat()
+    });
+    clear.iter().copied().chain(lines).chain(b"\x1b[J".iter().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_longer_before_leaves_nothing_behind() {
+        assert_eq!(over_the_last(b"a\nb\n", true), b"\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
+        assert_eq!(over_the_last(b"", false), b"\x1b[H\x1b[J");
+    }
 }

@@ -9,12 +9,12 @@ use haul::minutes::Minutes;
 use haul::pipeline::Summary;
 use haul::progress::{Tally, count};
 use haul::reason::Reason;
-use haul::report::iso_8601;
+use haul::report::{FailureKind, iso_8601};
 use haul::settings::Settings;
 use haul::store::{Counts, RunOutcome};
 
 use super::next;
-use super::terminal::{quiet_if_closed, visible};
+use super::terminal::{cut, quiet_if_closed, visible};
 
 /// Failed types shown.
 const TYPES: usize = 3;
@@ -43,15 +43,27 @@ pub(crate) enum Form {
     Json,
 }
 
+/// What there is to tell of the end of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End<'a> {
+    /// Of the run.
+    pub(crate) summary: &'a Summary,
+    /// Jobs as they stand.
+    pub(crate) counts: &'a Counts,
+    /// Failures by type, most frequent first.
+    pub(crate) failures: &'a [FailureKind],
+}
+
 /// Writes the summary.
-pub(crate) fn show(summary: &Summary, counts: &Counts, settings: &Settings, db: &Path, form: Form) -> io::Result<()> {
+pub(crate) fn show(end: &End<'_>, settings: &Settings, db: &Path, form: Form) -> io::Result<()> {
+    let End { summary, counts, .. } = *end;
     let mut out = anstream::stdout();
     let written = match form {
         Form::Json => writeln!(out, "{}", object(summary, counts)),
-        Form::WithoutNext => text(&mut out, summary, counts, settings, db, form),
-        Form::Stored => text(&mut out, summary, counts, settings, db, form)
+        Form::WithoutNext => text(&mut out, end, settings, db, form),
+        Form::Stored => text(&mut out, end, settings, db, form)
             .and_then(|()| writeln!(out, "next: {}", next::command(&next_of_stored(summary), db))),
-        Form::Text => text(&mut out, summary, counts, settings, db, form)
+        Form::Text => text(&mut out, end, settings, db, form)
             .and_then(|()| writeln!(out, "next: {}", next(summary.stopped_because.as_ref(), counts, db))),
     };
     quiet_if_closed(written.and_then(|()| out.flush()))
@@ -129,14 +141,8 @@ fn seconds(us: Micros) -> String {
     format!("{:.1} s", us as f64 / SECOND_US as f64)
 }
 
-fn text(
-    out: &mut impl Write,
-    summary: &Summary,
-    counts: &Counts,
-    settings: &Settings,
-    db: &Path,
-    form: Form,
-) -> io::Result<()> {
+fn text(out: &mut impl Write, end: &End<'_>, settings: &Settings, db: &Path, form: Form) -> io::Result<()> {
+    let End { summary, counts, .. } = *end;
     let tally = &summary.tally;
     let of = |state| count(counts, Some(state), None);
     let left = of(State::Pending) + of(State::Fetched);
@@ -176,9 +182,10 @@ fn text(
         let sla = humantime::format_duration(sla);
         writeln!(out, "  SLA       {} of {all} within {sla} ({percent:.1} %), {} late", tally.within_sla, tally.late)?;
     }
-    failures(out, counts)?;
+    failures(out, end)?;
     if summary.interrupted > 0 {
-        writeln!(out, "  crash     {} jobs were in flight when an earlier run died; 0 lost", summary.interrupted)?;
+        let n = summary.interrupted;
+        writeln!(out, "  crash     0 lost, at most {n} sent again, which were in flight when an earlier run died")?;
     }
     if tally.stale > 0 {
         writeln!(out, "  stale     {} outcomes came too late: another run had taken their jobs; dropped", tally.stale)?;
@@ -189,11 +196,21 @@ fn text(
     Ok(())
 }
 
-fn failures(out: &mut impl Write, counts: &Counts) -> io::Result<()> {
-    let mut failed: Vec<_> = counts.iter().filter(|((state, _), _)| *state == State::Failed).collect();
+fn failures(out: &mut impl Write, end: &End<'_>) -> io::Result<()> {
+    let mut failed: Vec<_> = end.counts.iter().filter(|((state, _), _)| *state == State::Failed).collect();
     failed.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
     for ((_, error_type), n) in failed.iter().take(TYPES) {
-        writeln!(out, "  failed    {n} x {}", error_type.as_ref().map_or("unknown", |error_type| error_type.as_str()))?;
+        let kind = error_type.as_ref().map_or("unknown", |error_type| error_type.as_str());
+        let example = end.failures.iter().find(|found| found.error_type == kind && found.failed > 0);
+        let example = example.and_then(|found| found.example_key.as_deref().zip(found.example_message.as_deref()));
+        let example = example.map_or_else(String::new, |(key, message)| {
+            format!("  {}: {}", cut(&visible(key), 24), cut(&visible(message), 60))
+        });
+        writeln!(out, "  failed    {n} x {}{example}", visible(kind))?;
+    }
+    if failed.len() > TYPES {
+        let n: u64 = failed.iter().skip(TYPES).map(|(_, n)| **n).sum();
+        writeln!(out, "            {n} of other types")?;
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod open;
 mod overview;
 mod pack;
 mod params;
+pub mod plan;
 mod probe;
 mod rerender;
 mod results;

@@ -16,6 +16,7 @@ mod results;
 pub mod samples;
 mod sandbox;
 mod stall;
+mod stored;
 mod templates;
 mod unpack;
 mod wish;
@@ -375,6 +376,9 @@ async fn claim(
     spends: &[Micros],
     now_us: Micros,
 ) -> Inner<Vec<Lease>> {
+    if want.requests == 0 {
+        return stored::claim(tx, run, want.slots, now_us).await;
+    }
     let requests = want.requests.min(want.slots) as i64;
     let claimed: String = scalar!(tx, "claim.sql", now_us, want.slots as i64, requests, run);
     let unpack::Claimed { mut leases, binary } = unpack::claimed(&claimed, spends)?;
@@ -435,6 +439,16 @@ async fn write_back(
     from: &[&str],
     now_us: Micros,
 ) -> Inner<()> {
+    execute!(tx, "write_counts.sql", pack::counts(batch, from));
+    let (plain, batch): (Vec<_>, Vec<_>) = batch.iter().copied().partition(|write| stored::is_plain(write));
+    if !plain.is_empty() {
+        let finished_at_us: Micros = scalar!(tx, "result_time.sql", now_us);
+        stored::finish(tx, run, &plain, finished_at_us, now_us).await?;
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let batch = &*batch;
     execute!(tx, "write_jobs.sql", pack::jobs(batch, run, now_us));
     execute!(tx, "write_attempts.sql", pack::attempts(batch), run);
     if batch.iter().any(|write| write.response.is_some()) {
@@ -450,7 +464,6 @@ async fn write_back(
         let finished_at_us: Micros = scalar!(tx, "result_time.sql", now_us);
         execute!(tx, "write_results.sql", packed.rows, packed.blob, finished_at_us);
     }
-    execute!(tx, "write_counts.sql", pack::counts(batch, from));
     Ok(())
 }
 

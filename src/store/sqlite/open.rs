@@ -15,13 +15,14 @@ use crate::settings::Durability;
 use crate::store::StoreError;
 
 /// The schema, in the order of its versions.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("tables", include_str!("../../../migrations/sqlite/0001_tables.sql")),
     ("views", include_str!("../../../migrations/sqlite/0002_views.sql")),
     ("templates", include_str!("../../../migrations/sqlite/0003_templates.sql")),
     ("results in order", include_str!("../../../migrations/sqlite/0004_results_order.sql")),
     ("boot time", include_str!("../../../migrations/sqlite/0005_boot_time.sql")),
     ("reprocess", include_str!("../../../migrations/sqlite/0006_reprocess.sql")),
+    ("timings", include_str!("../../../migrations/sqlite/0007_timings.sql")),
 ];
 
 // Before it, a write that met a checkpoint of another connection could damage the file.

@@ -37,6 +37,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A run that goes tells what it waits for, and hears a signal meanwhile: it asks again and again, so long each time.
 pub(super) const SHORT_PATIENCE: &str = "PRAGMA busy_timeout = 1000";
 
+/// A run goes through the tables from one end to the other: a larger cache would fill with what it is done with.
+pub(super) const SMALL_CACHE: &str = "PRAGMA cache_size = -4096";
+
 /// Opens the one connection that writes; creates the file, readable by its owner alone, where `create` says so.
 pub(super) async fn writer(path: &Path, durability: Durability, create: bool) -> Result<SqliteConnection, StoreError> {
     match look(path).await? {

@@ -97,32 +97,32 @@ impl Parts {
 }
 
 /// Whether all there is to write of it is that a stored response was processed well: then its job keeps most of its columns, and
-/// its attempt has few.
-pub(super) fn is_plain(write: &WriteBack) -> bool {
+/// its attempt has few. By this processor, for that is told once for all.
+pub(super) fn is_plain(write: &WriteBack, processor: &str) -> bool {
     let Next { standing, error, spared, .. } = &write.next;
     let Measured { started_at_us, queue_us, process_us, .. } = write.measured;
     let few = Measured { started_at_us, queue_us, process_us, ..Measured::default() };
     standing.state == State::Succeeded
-        && (error.is_none() && spared.is_none() && write.output.is_some())
+        && (error.is_none() && spared.is_none())
+        && write.output.as_ref().is_some_and(|output| &*output.processor == processor)
         && (write.response.is_none() && !write.drops_response && write.late_permit.is_none())
         && write.measured == few
 }
 
-/// Writes those that are plain, all of them made by one processor.
+/// Writes those that are plain.
 pub(super) async fn finish(
     tx: &mut SqliteConnection,
     run: i64,
     batch: &[&WriteBack],
+    processor: &str,
     finished_at_us: Micros,
     now_us: Micros,
 ) -> Inner<()> {
     let mut outputs = Vec::new();
-    let mut processor = "";
     let rows: Vec<_> = batch
         .iter()
         .filter_map(|write| {
             let output = write.output.as_ref()?;
-            processor = &output.processor;
             let Measured { started_at_us, queue_us, process_us, .. } = write.measured;
             let offset = outputs.len();
             outputs.extend_from_slice(output.json.as_bytes());

@@ -162,7 +162,7 @@ pub async fn run<S: Store>(store: Arc<S>, mut run: Run) -> Result<Summary, RunEr
     let mut drain = Drain::start(store.clone(), run, recovered)?;
     let context = drain.context.clone();
     let ended = drain.drain().await;
-    let lost = context.threads.lost(context.settings.process_timeout);
+    let lost = context.threads.lost(context.settings.process_timeout).map_err(|lost| lost.of_stored(!drain.sends));
     let landed = drain.land(ended).await;
     let work = context.work.clone();
     tokio::task::spawn_blocking(move || work.end()).await?; // programs have a moment to end by themselves

@@ -249,10 +249,9 @@ impl Progress {
             RunEvent::Draining { in_flight, until_us } => {
                 let wait = span((until_us - self.clock.now_us()).max(0));
                 let wait = humantime::format_duration(Duration::from_secs(wait.as_secs()));
+                let what = if shown.stored { "taken up may be processed" } else { "in flight may land" };
                 drop(shown);
-                self.note(&format!(
-                    "stopping: {in_flight} in flight may land, for at most {wait}; once more leaves now"
-                ));
+                self.note(&format!("stopping: {in_flight} {what}, for at most {wait}; once more leaves now"));
             }
             _ => {}
         }

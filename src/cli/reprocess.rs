@@ -186,7 +186,7 @@ impl ReprocessArgs {
 /// have: `--rest` takes up those that a death or a stop left out.
 async fn mark(choice: &Choice, console: &mut Console, held: &Held, stop: &Stop, clock: Clock) -> anyhow::Result<()> {
     held.store.mark(Some(choice.condition())).await?;
-    let mut walk = choice.walk(clock).by(PAGE);
+    let mut walk = choice.walk(clock).by(PAGE).alone();
     while stop.phase() == Phase::Go {
         match walk.next(console).await? {
             Some(ids) => held.store.grant(Wish::Reprocess, ids, clock.now_us()).await?,

@@ -191,7 +191,11 @@ fn text(out: &mut impl Write, end: &End<'_>, settings: &Settings, db: &Path, for
         writeln!(out, "  stale     {} outcomes came too late: another run had taken their jobs; dropped", tally.stale)?;
     }
     if summary.abandoned > 0 {
-        writeln!(out, "  left      {} requests in flight; the next run sends them again", summary.abandoned)?;
+        let left = match form {
+            Form::Stored => "jobs in processing; `reprocess --rest` processes them again",
+            _ => "requests in flight; the next run sends them again",
+        };
+        writeln!(out, "  left      {} {left}", summary.abandoned)?;
     }
     Ok(())
 }

@@ -22,13 +22,35 @@ pub(super) struct Threads {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no CPU thread is left: {threads} of {threads} work on a job for longer than {} (--process-timeout) and cannot be stopped; \
-     these jobs failed as process_timeout. Mend the processor or give it more time, and try them again with \
-     `haul retry --error process_timeout`",
-    humantime::format_duration(*limit)
+     {}",
+    humantime::format_duration(*limit),
+    what_now(*stored)
 )]
 pub struct ThreadsLost {
     threads: usize,
     limit: Duration,
+    /// Nothing was sent: what had a result keeps it.
+    stored: bool,
+}
+
+fn what_now(stored: bool) -> &'static str {
+    match stored {
+        true => {
+            "these jobs keep the results they had. Mend the processor or give it more time, and process them again with \
+             `haul reprocess`"
+        }
+        false => {
+            "these jobs failed as process_timeout. Mend the processor or give it more time, and try them again with \
+             `haul retry --error process_timeout`"
+        }
+    }
+}
+
+impl ThreadsLost {
+    /// Of a run that only processes what is stored.
+    pub(super) fn of_stored(self, stored: bool) -> Self {
+        Self { stored, ..self }
+    }
 }
 
 /// What became of a task.
@@ -59,7 +81,7 @@ impl Threads {
     /// That it is so, under this limit.
     pub(super) fn lost(&self, limit: Duration) -> Result<(), ThreadsLost> {
         let threads = self.pool.threads();
-        if *self.lost.borrow() < threads.cast_signed() { Ok(()) } else { Err(ThreadsLost { threads, limit }) }
+        if *self.lost.borrow() < threads.cast_signed() { Ok(()) } else { Err(ThreadsLost { threads, limit, stored: false }) }
     }
 
     /// How many there are.

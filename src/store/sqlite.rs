@@ -15,9 +15,11 @@ pub mod plan;
 mod probe;
 mod rerender;
 mod results;
+mod rows;
 pub mod samples;
 mod sandbox;
 mod stall;
+mod stored;
 mod templates;
 mod unpack;
 mod wish;
@@ -194,7 +196,7 @@ impl Store for SqliteStore {
         let connection = &mut self.writer().await.connection;
         let read = async {
             let rows = rows!(connection, "rejected.sql", import, after_line as i64, most);
-            rows.iter().map(reject).collect::<Inner<_>>()
+            rows.iter().map(rows::reject).collect::<Inner<_>>()
         };
         read.await.map_err(failed("read the rejected rows"))
     }
@@ -203,8 +205,10 @@ impl Store for SqliteStore {
         let recovered = write_tx!(self, "begin the run", |tx| recover::recover(&mut tx, run, now_us).await?)?;
         // From here on the run itself waits, and tells of it: see [`StoreError::Stalled`].
         let connection = &mut self.writer().await.connection;
-        let patience = sqlx::query(open::SHORT_PATIENCE).execute(connection).await;
-        patience.map(|_| recovered).map_err(failed("begin the run"))
+        for pragma in [open::SHORT_PATIENCE, open::SMALL_CACHE] {
+            sqlx::query(pragma).execute(&mut *connection).await.map_err(failed("begin the run"))?;
+        }
+        Ok(recovered)
     }
 
     async fn claim(&self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Done<Vec<Lease>> {
@@ -359,7 +363,7 @@ impl Store for SqliteStore {
         let connection = &mut self.writer().await.connection;
         let read = async {
             let rows = rows!(connection, "counts.sql");
-            rows.iter().map(count).collect::<Inner<Counts>>()
+            rows.iter().map(rows::count).collect::<Inner<Counts>>()
         };
         read.await.map_err(failed("count the jobs"))
     }
@@ -378,6 +382,9 @@ async fn claim(
     spends: &[Micros],
     now_us: Micros,
 ) -> Inner<Vec<Lease>> {
+    if want.requests == 0 {
+        return stored::claim(tx, run, want.slots, now_us).await;
+    }
     let requests = want.requests.min(want.slots) as i64;
     let claimed: String = scalar!(tx, "claim.sql", now_us, want.slots as i64, requests, run);
     let unpack::Claimed { mut leases, binary } = unpack::claimed(&claimed, spends)?;
@@ -438,6 +445,18 @@ async fn write_back(
     from: &[&str],
     now_us: Micros,
 ) -> Inner<()> {
+    execute!(tx, "write_counts.sql", pack::counts(batch, from));
+    let first = batch.iter().find_map(|write| write.output.as_ref());
+    let finished_at_us: Micros = if first.is_some() { scalar!(tx, "result_time.sql", now_us) } else { 0 };
+    let processor = first.map_or("", |output| &output.processor);
+    let (plain, batch): (Vec<_>, Vec<_>) = batch.iter().copied().partition(|write| stored::is_plain(write, processor));
+    if !plain.is_empty() {
+        stored::finish(tx, run, &plain, processor, finished_at_us, now_us).await?;
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let batch = &*batch;
     execute!(tx, "write_jobs.sql", pack::jobs(batch, run, now_us));
     execute!(tx, "write_attempts.sql", pack::attempts(batch), run);
     if batch.iter().any(|write| write.response.is_some()) {
@@ -450,10 +469,8 @@ async fn write_back(
     }
     if batch.iter().any(|write| write.output.is_some()) {
         let packed = pack::results(batch);
-        let finished_at_us: Micros = scalar!(tx, "result_time.sql", now_us);
         execute!(tx, "write_results.sql", packed.rows, packed.blob, finished_at_us);
     }
-    execute!(tx, "write_counts.sql", pack::counts(batch, from));
     Ok(())
 }
 
@@ -479,14 +496,4 @@ fn standing(row: &SqliteRow, at: usize) -> Inner<Standing> {
 
 fn state(name: &str) -> Inner<State> {
     State::parse(name).ok_or_else(|| format!("`{name}` is no state of a job").into())
-}
-
-fn count(row: &SqliteRow) -> Inner<((State, Option<ErrorType>), u64)> {
-    let error_type: String = row.try_get(1)?;
-    let error_type = Some(error_type).filter(|t| !t.is_empty()).map(ErrorType::stored);
-    Ok(((state(row.try_get(0)?)?, error_type), u64::try_from(row.try_get::<i64, _>(2)?)?))
-}
-
-fn reject(row: &SqliteRow) -> Inner<Reject> {
-    Ok(Reject { line: u64::try_from(row.try_get::<i64, _>(0)?)?, reason: row.try_get(1)?, text: row.try_get(2)? })
 }

@@ -39,7 +39,7 @@ const EXCEPTIONS: [(&str, &str, &str); 15] = [
 ];
 
 /// How jobs are found, where it matters which way.
-const WAYS: [(&str, &[&str]); 23] = [
+const WAYS: [(&str, &[&str]); 28] = [
     (
         "claim.sql",
         &[
@@ -49,6 +49,11 @@ const WAYS: [(&str, &[&str]); 23] = [
             "SEARCH j USING INTEGER PRIMARY KEY (rowid=?)",
         ],
     ),
+    ("stored/ready.sql", &["SEARCH jobs USING INDEX jobs_ready (state=? AND due_at_us<?)"]),
+    ("stored/lease.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("stored/claimed.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("stored/take_up.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("stored/finish_jobs.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("next_due.sql", &["SEARCH jobs USING INDEX jobs_ready (state=?)", "SEARCH jobs USING INDEX jobs_ready (state=?)"]),
     ("next_to_process.sql", &["SEARCH jobs USING INDEX jobs_ready (state=?)"]),
     ("move_due.sql", &["SEARCH jobs USING INDEX jobs_ready (state=? AND due_at_us>?)"]),

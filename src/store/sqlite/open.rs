@@ -15,7 +15,7 @@ use crate::settings::Durability;
 use crate::store::StoreError;
 
 /// The schema, in the order of its versions.
-const MIGRATIONS: [(&str, &str); 7] = [
+const MIGRATIONS: [(&str, &str); 8] = [
     ("tables", include_str!("../../../migrations/sqlite/0001_tables.sql")),
     ("views", include_str!("../../../migrations/sqlite/0002_views.sql")),
     ("templates", include_str!("../../../migrations/sqlite/0003_templates.sql")),
@@ -23,6 +23,7 @@ const MIGRATIONS: [(&str, &str); 7] = [
     ("boot time", include_str!("../../../migrations/sqlite/0005_boot_time.sql")),
     ("reprocess", include_str!("../../../migrations/sqlite/0006_reprocess.sql")),
     ("failed attempts", include_str!("../../../migrations/sqlite/0007_failed_attempts.sql")),
+    ("timings", include_str!("../../../migrations/sqlite/0008_timings.sql")),
 ];
 
 // Before it, a write that met a checkpoint of another connection could damage the file.
@@ -36,6 +37,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A run that goes tells what it waits for, and hears a signal meanwhile: it asks again and again, so long each time.
 pub(super) const SHORT_PATIENCE: &str = "PRAGMA busy_timeout = 1000";
+
+/// A run goes through the tables from one end to the other: a larger cache would fill with what it is done with.
+pub(super) const SMALL_CACHE: &str = "PRAGMA cache_size = -4096";
 
 /// Opens the one connection that writes; creates the file, readable by its owner alone, where `create` says so.
 pub(super) async fn writer(path: &Path, durability: Durability, create: bool) -> Result<SqliteConnection, StoreError> {

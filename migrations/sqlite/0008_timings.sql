@@ -1,6 +1,6 @@
 -- A job that was processed again still says how long its request took.
 
-PRAGMA user_version = 7;
+PRAGMA user_version = 8;
 
 DROP VIEW job_view;
 

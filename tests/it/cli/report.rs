@@ -56,7 +56,7 @@ fn the_page_tells_what_became_of_a_run_and_nothing_from_outside_runs_in_it() {
         "<td>404</td>",
         "<td>process_error</td>",
         "No run died.",
-        "<td>--rate</td><td>200/s</td>",
+        "<td>--rate</td><td>200&#x2f;s</td>",
         "<td>--header</td><td>X-Note: {{ env(&#x27;NOTE&#x27;) }}</td>",
         "&lt;script&gt;alert(1)&lt;",
         "\\u{202e}",
@@ -76,7 +76,9 @@ fn the_page_tells_what_became_of_a_run_and_nothing_from_outside_runs_in_it() {
 fn it_goes_to_standard_output_and_is_refused_where_it_cannot_be_written() {
     let folder = told();
     folder.write("old.html", "old");
-    let before = folder.names();
+    // A reader leaves the files of SQLite's log beside the database.
+    let names = || folder.names().into_iter().filter(|name| !name.starts_with("haul.db-")).collect::<Vec<_>>();
+    let before = names();
     let said = folder.haul(&["report", "-o", "-"]).exits(0).err_is("");
     assert!(said.out.starts_with("<!DOCTYPE html>") && said.out.trim_end().ends_with("</html>"));
     for (file, message) in [
@@ -87,7 +89,7 @@ fn it_goes_to_standard_output_and_is_refused_where_it_cannot_be_written() {
         folder.haul(&["report", "-o", file]).exits(2).err_is(message);
     }
     folder.haul(&["--db", "none.db", "report"]).exits(4);
-    assert_eq!(folder.names(), before);
+    assert_eq!(names(), before);
     folder.haul(&["-q", "report", "-o", "old.html"]).exits(0).err_is("");
     assert!(std::fs::read_to_string(folder.path("old.html")).expect("a page").len() > 9_000);
 }

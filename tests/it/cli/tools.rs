@@ -94,8 +94,10 @@ fn duckdb_attaches_it() {
              c = duckdb.connect()\n\
              c.execute(\"LOAD sqlite_scanner; ATTACH 'haul.db' AS haul (TYPE sqlite, READ_ONLY)\")\n\
              print(c.execute('SELECT state, count(*) FROM haul.jobs GROUP BY 1 ORDER BY 1').fetchall())\n\
-             print(c.execute('SELECT typeof(latency_us), typeof(error_type) FROM haul.attempts LIMIT 1').fetchall())\n",
+             print(c.execute('SELECT typeof(max(latency_us)), typeof(max(error_type)), count(job_id) FROM haul.attempts').fetchall())\n\
+             print(c.execute('SELECT avg(latency_ms::DOUBLE) > 0 FROM haul.job_view').fetchall())\n",
         );
-        ask(&folder, "python3 t.py").out_is("[('failed', 1), ('succeeded', 2)]\n[('BIGINT', 'VARCHAR')]\n");
+        ask(&folder, "python3 t.py")
+            .out_is("[('failed', 1), ('succeeded', 2)]\n[('BIGINT', 'VARCHAR', 3)]\n[(True,)]\n");
     }
 }

@@ -155,7 +155,9 @@ impl ValueAxis {
             return (0..=5).map(|i| f64::from(i) * step).take_while(|value| *value <= self.high * 1.001).collect();
         }
         let decades = (self.high / self.low).log10();
-        let factors: &[f64] = if decades <= 2.3 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        // A label is 18 pixels high, with air.
+        let all_fit = 3.0 * decades * 18.0 <= self.bottom - self.top || decades <= 1.05;
+        let factors: &[f64] = if all_fit { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let mut values = Vec::new();
         let mut at = 10f64.powf(self.low.log10().floor());
         while at <= self.high * 1.001 {

@@ -2,6 +2,7 @@
 
 mod bad;
 mod changes;
+mod docs;
 mod export;
 mod folder;
 mod formats;
@@ -9,6 +10,7 @@ mod held;
 mod help;
 mod import;
 mod keep;
+mod metrics;
 mod network;
 mod numbers;
 mod prune;
@@ -16,6 +18,7 @@ mod query;
 mod readme;
 mod rejected;
 mod repeat;
+mod report;
 mod reprocess;
 mod retry;
 mod rules;
@@ -26,6 +29,7 @@ mod show;
 mod sla;
 mod steering;
 mod terminal;
+mod tools;
 mod usage;
 
 /// The kept counts are the true ones.

@@ -22,17 +22,21 @@ pub(super) fn part(history: &History, sla_us: Option<Micros>) -> Option<Part> {
         digits(all.n),
     );
     let draw = |frame: Frame| plot(&frame, &history.slots);
+    let drawn = all.late > 0; // else it would be an empty frame
     Some(Part {
         id: "sla",
         title: "In time",
         lead: vec![lead],
-        figures: vec![Figure {
-            caption: "Results that came late, % of those of their time".to_owned(),
-            legend: vec![Key::new("c4", "late")],
-            small: false,
-            wide: Some(draw(Frame::wide(160.0))),
-            narrow: draw(Frame::narrow(160.0)),
-        }],
+        figures: drawn
+            .then(|| Figure {
+                caption: "Results that came late, % of those of their time".to_owned(),
+                legend: vec![Key::new("c4", "late")],
+                small: false,
+                wide: Some(draw(Frame::wide(160.0))),
+                narrow: draw(Frame::narrow(160.0)),
+            })
+            .into_iter()
+            .collect(),
         tables: vec![by_run(history), table(&history.slots)],
     })
 }

@@ -2,6 +2,8 @@
 
 mod bad;
 mod changes;
+mod completions;
+mod examples;
 mod export;
 mod folder;
 mod formats;
@@ -11,6 +13,7 @@ mod import;
 mod keep;
 mod network;
 mod numbers;
+mod plan;
 mod prune;
 mod query;
 mod readme;
@@ -24,6 +27,7 @@ mod secrets;
 mod settings;
 mod show;
 mod sla;
+mod status;
 mod steering;
 mod terminal;
 mod usage;

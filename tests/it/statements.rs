@@ -39,7 +39,7 @@ const EXCEPTIONS: [(&str, &str, &str); 15] = [
 ];
 
 /// How jobs are found, where it matters which way.
-const WAYS: [(&str, &[&str]); 23] = [
+const WAYS: [(&str, &[&str]); 25] = [
     (
         "claim.sql",
         &[
@@ -73,6 +73,8 @@ const WAYS: [(&str, &[&str]); 23] = [
     ("rekey.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("key_holders.sql", &["SEARCH j USING COVERING INDEX sqlite_autoindex_jobs_1 (key=?)"]),
     ("keys_between.sql", &["SEARCH jobs USING COVERING INDEX sqlite_autoindex_jobs_1 (key>? AND key<?)"]),
+    ("plan/known.sql", &["SEARCH j USING INDEX sqlite_autoindex_jobs_1 (key=?)"]),
+    ("plan/first.sql", &["SEARCH j USING INDEX jobs_ready (state=?)"]),
     ("import_conflicts.sql", &["SEARCH j USING COVERING INDEX sqlite_autoindex_jobs_1 (key=?)"]),
 ];
 

@@ -30,7 +30,8 @@ Examples:
   haul import mended.csv --on-conflict update
   haul import more.csv --url 'https://api.example.com/v2/geo?q={{ city }}' --on-change rerender
   haul import batch.jsonl.gz --base-url https://api.example.com/v1 --rejected bad.jsonl
-  haul import excel.csv --delimiter ';' --encoding windows-1252 --url 'https://api.example.com/{{ nr }}'
+  haul import excel.csv --delimiter ';' --encoding windows-1252 \\
+      --url 'https://api.example.com/{{ nr }}'
   jq -c '.items[]' page.json | haul import - --url 'https://api.example.com/items/{{ id }}'
   haul import --url https://api.example.com/random --repeat 100";
 

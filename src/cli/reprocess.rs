@@ -36,12 +36,12 @@ const PAGE: usize = 50_000;
 
 const EXAMPLES: &str = "\
 Examples:
-  haul reprocess --process 'jq:.items | length' --dry-run 20      before and after of 20 jobs; writes nothing
-  haul reprocess --process 'jq:.items | length'                   all of them; remembered, as by run
+  haul reprocess --process 'jq:.items | length' --dry-run 20    before and after; writes nothing
+  haul reprocess --process 'jq:.items | length'                 all of them; remembered
   haul reprocess --where \"error_type = 'process_error'\"
-  haul reprocess --where \"result IS NULL\"                        those that have none yet
-  haul reprocess --fail-if none --success 2xx,404                 judges the stored responses anew
-  haul reprocess --rest                                           goes on with one that was interrupted";
+  haul reprocess --where \"result IS NULL\"                      those that have none yet
+  haul reprocess --fail-if none --success 2xx,404               judges the stored responses anew
+  haul reprocess --rest                                         goes on with one that was cut off";
 
 /// Run your code again over stored responses, on all cores; sends nothing
 ///

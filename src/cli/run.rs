@@ -34,7 +34,8 @@ use super::{change, rate};
 const EXAMPLES: &str = "\
 Examples:
   haul run urls.txt --rate 20/s
-  haul run cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --rate 20/s --process 'jq:.results[0]'
+  haul run cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --rate 20/s \\
+      --process 'jq:.results[0]'
   haul run urls.txt --process 'cmd:python3 process.py' --pass-env MODEL --process-timeout 10s
   haul run batch.jsonl --base-url https://api.example.com/v1 --key '{{ custom_id }}-2'
   haul run                      go on with what is left, as the last run did

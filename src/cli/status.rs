@@ -46,7 +46,8 @@ pub(crate) struct StatusArgs {
 
 /// Reads the numbers and writes them.
 pub(crate) async fn run(args: StatusArgs, db: &Path) -> anyhow::Result<Exit> {
-    let screen = !args.json && args.watch.is_some() && io::stdout().is_terminal();
+    let moves = std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    let screen = !args.json && args.watch.is_some() && io::stdout().is_terminal() && moves;
     let mut first = true;
     loop {
         let overview = read(db).await?;
@@ -60,9 +61,9 @@ pub(crate) async fn run(args: StatusArgs, db: &Path) -> anyhow::Result<Exit> {
             text.push(b'\n');
         }
         let again = args.watch.filter(|_| overview.run.as_ref().is_some_and(|run| run.phase == Phase::Running));
-        let mut out = anstream::stdout();
-        let shown = if screen { out.write_all(&over_the_last(&text, first)) } else { out.write_all(&text) };
-        let shown = shown.and_then(|()| out.flush());
+        // Where colours are not wanted the cursor is moved all the same.
+        let shown =
+            if screen { put(io::stdout(), &over_the_last(&text, first)) } else { put(anstream::stdout(), &text) };
         let closed = shown.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
         quiet_if_closed(shown)?;
         let Some(every) = again.filter(|_| !closed) else { return Ok(Exit::Done) };
@@ -73,6 +74,11 @@ pub(crate) async fn run(args: StatusArgs, db: &Path) -> anyhow::Result<Exit> {
             quiet_if_closed(writeln!(io::stdout()))?;
         }
     }
+}
+
+fn put(mut out: impl Write, text: &[u8]) -> io::Result<()> {
+    out.write_all(text)?;
+    out.flush()
 }
 
 async fn read(db: &Path) -> anyhow::Result<Overview> {

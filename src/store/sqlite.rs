@@ -25,7 +25,7 @@ mod unpack;
 mod wish;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
@@ -57,6 +57,8 @@ pub struct SqliteStore {
     writer: Mutex<Writer>,
     /// See [`SqliteStore::told_of_jobs`].
     jobs_added: AtomicBool,
+    /// See [`import::let_others_in`].
+    others: AtomicI64,
 }
 
 #[derive(Debug)]
@@ -75,7 +77,12 @@ impl SqliteStore {
         // What others write from here on is a change; the first look may come long after a first claim.
         let data_version = version_of_data(&mut connection).await.map_err(failed("look at the database"))?;
         let writer = Mutex::new(Writer { connection, data_version });
-        Ok(Self { path: path.to_owned(), writer, jobs_added: AtomicBool::new(false) })
+        Ok(Self {
+            path: path.to_owned(),
+            writer,
+            jobs_added: AtomicBool::new(false),
+            others: AtomicI64::new(data_version),
+        })
     }
 
     /// Closes the database; the last process to do so tidies the write-ahead log away.
@@ -172,7 +179,9 @@ impl Store for SqliteStore {
     }
 
     async fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
-        write_tx!(self, "import rows", |tx| import::chunk(&mut tx, import, chunk, now_us).await?.0)
+        let done = write_tx!(self, "import rows", |tx| import::chunk(&mut tx, import, chunk, now_us).await?.0)?;
+        import::let_others_in(self).await?;
+        Ok(done)
     }
 
     async fn import_whole<P: Parts>(&self, parts: &mut P, now_us: Micros) -> Done<bool> {

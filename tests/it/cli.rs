@@ -2,7 +2,9 @@
 
 mod bad;
 mod changes;
+mod completions;
 mod docs;
+mod examples;
 mod export;
 mod folder;
 mod formats;
@@ -13,6 +15,7 @@ mod keep;
 mod metrics;
 mod network;
 mod numbers;
+mod plan;
 mod prune;
 mod query;
 mod readme;
@@ -27,6 +30,7 @@ mod secrets;
 mod settings;
 mod show;
 mod sla;
+mod status;
 mod steering;
 mod terminal;
 mod tools;

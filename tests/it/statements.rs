@@ -43,7 +43,7 @@ const EXCEPTIONS: [(&str, &str, &str); 19] = [
 ];
 
 /// How jobs are found, where it matters which way.
-const WAYS: [(&str, &[&str]); 28] = [
+const WAYS: [(&str, &[&str]); 30] = [
     (
         "claim.sql",
         &[
@@ -82,6 +82,8 @@ const WAYS: [(&str, &[&str]); 28] = [
     ("rekey.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("key_holders.sql", &["SEARCH j USING COVERING INDEX sqlite_autoindex_jobs_1 (key=?)"]),
     ("keys_between.sql", &["SEARCH jobs USING COVERING INDEX sqlite_autoindex_jobs_1 (key>? AND key<?)"]),
+    ("plan/known.sql", &["SEARCH j USING INDEX sqlite_autoindex_jobs_1 (key=?)"]),
+    ("plan/first.sql", &["SEARCH j USING INDEX jobs_ready (state=?)"]),
     ("import_conflicts.sql", &["SEARCH j USING COVERING INDEX sqlite_autoindex_jobs_1 (key=?)"]),
 ];
 

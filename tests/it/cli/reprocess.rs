@@ -64,7 +64,7 @@ fn stored_responses_are_processed_again_and_nothing_is_sent() {
         .err_is("6 jobs to process again: 3 succeeded, 3 failed; no request\n")
         .out_is(
             "haul.db: drained after [..] s\n  this run  5 succeeded, 1 failed\n  table     5 succeeded, 1 failed, 1 left\n  \
-             requests  0, 0 refused (429), 0 retried\n  queue     p50 [..]\n  process   p50 [..]\n  commit    p50 [..]\n  failed    1 x 404\nnext: haul query 'SELECT \
+             requests  0, 0 refused (429), 0 retried\n  queue     p50 [..]\n  process   p50 [..]\n  commit    p50 [..]\n  failed    1 x 404  [..]\nnext: haul query 'SELECT \
              error_type, count(*) AS jobs, max(error_message) AS example FROM attempts WHERE run_id = 2 AND error_type IS NOT NULL \
              GROUP BY 1'\n",
         );

@@ -53,7 +53,7 @@ fn some_that_failed_for_good_are_exit_3_and_the_next_command_shows_them() {
         .haul(&["run", "n.csv", "--url", &url(&server)])
         .exits(3)
         .out_has("  this run  1 succeeded, 2 failed\n")
-        .out_has("  failed    2 x 404\n");
+        .out_has("  failed    2 x 404  ");
     let next = said.out.lines().last().expect("a line").strip_prefix("next: ").expect("a command");
     let failures = folder.shell(next).exits(0).rows();
     assert_eq!((&failures[0]["error_type"], &failures[0]["failed"]), (&"404".into(), &2.into()));

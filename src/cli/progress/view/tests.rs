@@ -39,20 +39,20 @@ fn a_narrow_terminal_is_told_less_and_nothing_is_cut() {
     assert_eq!(
         at(117, &mut shown),
         [
-            "[============                    ] 4,019/10,000 (40 %)  19.1/s of 20/s  ETA 5m 13s",
+            "[============                    ] 4,019/10,000 (40 %)  19.2/s of 20/s  ETA 5m 13s",
             "17 in flight  18 failed: 12 x 404, 3 x 500, 2 x 410  4 to retry  p50 82 ms p99 82 ms  SLA 100.0 % (2 late)",
         ]
     );
     assert_eq!(
         at(77, &mut shown),
         [
-            "[==========               ] 4,019/10,000 (40 %)  19.1/s of 20/s  ETA 5m 13s",
+            "[==========               ] 4,019/10,000 (40 %)  19.2/s of 20/s  ETA 5m 13s",
             "17 in flight  18 failed: 12 x 404, 3 x 500, 2 x 410  4 to retry  SLA 100 %",
         ]
     );
     assert_eq!(
         at(57, &mut shown),
-        ["4,019/10,000 (40 %)  19.1/s of 20/s  ETA 5m 13s", "17 in flight  18 failed: 12 x 404, 3 x 500, 2 x 410",]
+        ["4,019/10,000 (40 %)  19.2/s of 20/s  ETA 5m 13s", "17 in flight  18 failed: 12 x 404, 3 x 500, 2 x 410",]
     );
     for room in 1..250 {
         assert!(at(room, &mut shown).iter().all(|line| line.chars().count() <= room), "{room}");
@@ -85,7 +85,7 @@ fn off_a_terminal_it_is_one_line_and_for_programs_an_object() {
     let mut shown = shown();
     assert_eq!(
         shown.line(NOW),
-        "4,019/10,000 (40 %)  19.1/s of 20/s  ETA 5m 13s  17 in flight  18 failed: 12 x 404, 3 x 500, 2 x 410  4 to retry  \
+        "4,019/10,000 (40 %)  19.2/s of 20/s  ETA 5m 13s  17 in flight  18 failed: 12 x 404, 3 x 500, 2 x 410  4 to retry  \
          p50 82 ms p99 82 ms  SLA 100.0 % (2 late)"
     );
     let object = shown.json(NOW);

@@ -145,7 +145,8 @@ impl Found {
         let hit = fs::read_to_string(log).expect("the log").contains("(INJECTED)");
         judge(&what, fault, and_on.is_empty(), hit, &ended);
         sound(&trial.bench.db());
-        trial.bench.run(&["resume", "--grace", "60s"]).exits(0);
+        // One that failed before it had begun is not remembered, so what it was told is said again.
+        trial.bench.run(&[&["resume", "--grace", "60s"], WORK].concat()).exits(0);
         sound(&trial.bench.db());
         // Arrivals of redirects, whose keys begin with `hop-`, are no repetitions.
         let all = trial.server.arrivals();

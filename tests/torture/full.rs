@@ -166,6 +166,25 @@ pub(crate) fn in_memory(figures: &mut Figures) {
     figures.note("in_memory", true);
 }
 
+/// The folder for temporary files is full where a large database is written anew: nothing is lost, and that is said.
+// Seen failing with fewer bytes than the page cache holds: nothing goes to that folder, and there is no error.
+pub(crate) fn small_temporary(figures: &mut Figures) {
+    let Some(mount) = Mount::of("1m") else { return figures.skip("no file system can be mounted here") };
+    // More stays than the 16 MB of it that fit into the page cache.
+    let server = Server::start(Script::new(|_: &Asked| Answer::json(format!("\"{}\"", "x".repeat(600_000)))));
+    let bench = Bench::with_jobs(&server, JOBS);
+    bench.run(&["run", "--process", "jq:length"]).exits(0);
+    let mut prune = haul(&bench.db(), &["prune", "--responses", "--where", "id <= 20"]);
+    prune.env("SQLITE_TMPDIR", mount.path());
+    let ended = bench.spawn(prune).wait().exits(1);
+    assert!(ended.stderr.contains("jobs.db") && ended.stderr.contains("is full"), "{}", ended.stderr);
+    check(&bench.db());
+    bench.run(&["prune", "--responses", "--where", "id <= 20"]).exits(0);
+    check(&bench.db());
+    assert_eq!(bench.number("SELECT count(*) FROM responses"), JOBS as i64 - 20, "they are dropped");
+    figures.note("small_temporary", true);
+}
+
 /// A network file system is refused, and nothing is made there: strace has the system say that it is one.
 // Seen failing where the file was made before it was asked what it would lie on.
 pub(crate) fn network(figures: &mut Figures) {

@@ -27,6 +27,7 @@ mod between;
 mod card;
 mod cutting;
 mod damaged;
+mod denied;
 mod disk;
 mod faketime;
 mod faults;

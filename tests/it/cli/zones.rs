@@ -40,7 +40,10 @@ fn no_zone_changes_what_is_shown() {
     // Hours and minutes off UTC, and what summer adds; it begins and ends on any days, at any hour.
     let zones = (-24..=24_i32, 0..60_u32, -2..=3_i32, 1..=365_u32, 0..24_u32, 1..=365_u32).prop_map(
         |(hours, minutes, summer, from, at, to)| {
-            format!("AAA{hours}:{minutes:02}BBB{}:{minutes:02},J{from}/{at},J{to}/{at}", (hours - summer).clamp(-24, 24))
+            format!(
+                "AAA{hours}:{minutes:02}BBB{}:{minutes:02},J{from}/{at},J{to}/{at}",
+                (hours - summer).clamp(-24, 24)
+            )
         },
     );
     let mut runner = TestRunner::new(Config { cases: 8, failure_persistence: None, ..Config::default() });
@@ -66,7 +69,8 @@ fn a_run_goes_on_in_utc_while_summer_begins() {
         UNION ALL SELECT finished_at_us FROM results UNION ALL SELECT started_at_us FROM runs
         UNION ALL SELECT ended_at_us FROM runs UNION ALL SELECT heartbeat_at_us FROM runs UNION ALL SELECT started_at_us FROM imports)";
     let said = folder.haul(&["query", "--csv", times]).exits(0).out;
-    let found: Vec<Micros> = said.lines().nth(1).expect("a row").split(',').map(|us| us.parse().expect("an integer")).collect();
+    let found: Vec<Micros> =
+        said.lines().nth(1).expect("a row").split(',').map(|us| us.parse().expect("an integer")).collect();
     // Starts are read from clocks of their own: the wall clock may be adjusted by a little in between.
     let (from_us, to_us) = (began_us - SECOND_US, ended_us + SECOND_US);
     assert!(found.iter().all(|us| (from_us..=to_us).contains(us)), "{found:?} is not within {from_us} and {to_us}");

@@ -29,6 +29,7 @@ use super::progress::{Progress, Style};
 use super::secrets::{self, Given};
 use super::signals::{self, Seen};
 use super::summary::{self, End};
+use super::terminal::visible;
 use super::{change, rate};
 
 const EXAMPLES: &str = "\
@@ -334,6 +335,13 @@ pub(crate) async fn drain(
     {
         let now = &**work.version();
         tracing::warn!(before, now, "the processor is another one than in the last run; results that are there stay");
+    }
+    if sqlite::disk(&held.path) == sqlite::Disk::Memory && !demo {
+        let database = visible(&held.path.display().to_string());
+        tracing::warn!(
+            "{database} is not durable: it lies on a file system in memory, and is gone when the machine stops; name one on \
+             a disk with --db"
+        );
     }
     let metrics = Arc::new(Metrics::begin(once.metrics, &held.path, clock, quiet).await?);
     let progress = Arc::new(Progress::start(once.progress, quiet, &settings.limits, clock));

@@ -35,6 +35,7 @@ mod steering;
 mod terminal;
 mod tools;
 mod usage;
+mod zones;
 
 /// The kept counts are the true ones.
 #[track_caller]

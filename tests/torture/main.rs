@@ -23,10 +23,15 @@ mod it {
 }
 use it::{checker, random_numbers, rate, resume, server};
 
+mod between;
 mod card;
+mod cutting;
 mod damaged;
+mod denied;
 mod disk;
+mod faketime;
 mod faults;
+mod forgotten;
 mod full;
 mod ills;
 mod kills;
@@ -40,6 +45,7 @@ mod row;
 mod scale;
 mod signals;
 mod soak;
+mod steps;
 mod stopped;
 mod strace;
 mod syscalls;
@@ -66,6 +72,9 @@ const ROWS: &[Row] = &[
     damaged::ROW,
     scale::ROW,
     soak::ROW,
+    upgrade::ROW,
+    steps::ROW,
+    between::ROW,
 ];
 
 fn main() -> ExitCode {

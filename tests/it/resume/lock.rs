@@ -33,6 +33,22 @@ fn a_second_run_is_refused_at_once_told_who_holds_the_database_and_harms_nothing
     assert_eq!((server.total(), bench.number("SELECT count(*) FROM runs")), (4, 1));
 }
 
+// Seen failing without the lock, as above.
+#[test]
+fn of_ten_that_start_at_once_one_has_the_database_and_nine_are_told() {
+    let (server, gate) = holding();
+    let bench = Bench::with_jobs(&server, 12);
+    let mut all: Vec<_> = (0..10).map(|_| bench.start(&["resume", "-c", "4"])).collect();
+    until("nine are refused", || all.iter_mut().filter(|run| !run.runs()).count() == 9);
+    gate.open();
+    let mut codes: Vec<_> = all.into_iter().map(|run| run.wait().status.code()).collect();
+    codes.sort_unstable();
+    let expected: Vec<_> = std::iter::once(Some(0)).chain(std::iter::repeat_n(Some(6), 9)).collect();
+    assert_eq!(codes, expected);
+    bench.check_clean(12, &server);
+    assert_eq!((server.total(), bench.number("SELECT count(*) FROM runs")), (12, 1));
+}
+
 #[test]
 fn the_lock_of_a_killed_run_is_free_at_once() {
     let (server, gate) = holding();

@@ -25,6 +25,7 @@ mod unpack;
 mod wish;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -59,6 +60,8 @@ pub struct SqliteStore {
     jobs_added: AtomicBool,
     /// See [`import::let_others_in`].
     others: AtomicI64,
+    /// What SQLite said when the disk failed: whatever it or sqlx says of a later write comes of that.
+    broken: OnceLock<String>,
 }
 
 #[derive(Debug)]
@@ -82,6 +85,7 @@ impl SqliteStore {
             writer,
             jobs_added: AtomicBool::new(false),
             others: AtomicI64::new(data_version),
+            broken: OnceLock::new(),
         })
     }
 
@@ -116,14 +120,6 @@ impl SqliteStore {
 
     async fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().await
-    }
-
-    /// What was done, or what its error means; after one that passes the connection can be used again.
-    async fn told<T>(&self, connection: &mut SqliteConnection, doing: &'static str, done: Inner<T>) -> Done<T> {
-        match done {
-            Ok(done) => Ok(done),
-            Err(error) => Err(stall::failed(&self.path, connection, doing, error).await),
-        }
     }
 }
 

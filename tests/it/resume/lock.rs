@@ -1,6 +1,6 @@
 //! One run at a time on a database.
 
-use super::bench::{Bench, until};
+use super::bench::{Bench, Running, until};
 use crate::server::{Answer, Gate, Reply, Script, Server};
 
 /// A server that holds every answer back until its gate opens.
@@ -39,7 +39,7 @@ fn of_ten_that_start_at_once_one_has_the_database_and_nine_are_told() {
     let (server, gate) = holding();
     let bench = Bench::with_jobs(&server, 12);
     let mut all: Vec<_> = (0..10).map(|_| bench.start(&["resume", "-c", "4"])).collect();
-    until("nine are refused", || all.iter_mut().filter(|run| !run.runs()).count() == 9);
+    until("nine are refused", || all.iter_mut().map(Running::runs).filter(|runs| !runs).count() == 9);
     gate.open();
     let mut codes: Vec<_> = all.into_iter().map(|run| run.wait().status.code()).collect();
     codes.sort_unstable();

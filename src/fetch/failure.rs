@@ -147,6 +147,11 @@ fn error_type(error: &reqwest::Error, chain: &str) -> ErrorType {
     let says = |words: &[&str]| words.iter().any(|word| chain.contains(word));
     if error.is_timeout() {
         ErrorType::TIMEOUT
+    } else if says(&["stream error received", "connection error received"]) {
+        // HTTP/2: the server broke it off, or never looked at it; frames that make no sense are below.
+        ErrorType::CONNECT
+    } else if says(&["stream error detected", "connection error detected"]) {
+        ErrorType::DECODE
     } else if says(&["dns error", "failed to lookup address"]) {
         ErrorType::DNS
     } else if says(&TLS_WORDS) && !says(&["fatal alert: InternalError"]) {

@@ -154,7 +154,7 @@ fn error_type(error: &reqwest::Error, chain: &str) -> ErrorType {
         ErrorType::DECODE
     } else if says(&["dns error", "failed to lookup address"]) {
         ErrorType::DNS
-    } else if says(&TLS_WORDS) && !says(&["fatal alert: InternalError"]) {
+    } else if says(&TLS_WORDS) && !says(&["fatal alert: InternalError"]) && !left_without_a_word(error, &chain) {
         ErrorType::TLS
     } else if says(&["end of file before message length", "unexpected EOF during chunk", "body write aborted"]) {
         ErrorType::BODY_TRUNCATED
@@ -165,6 +165,11 @@ fn error_type(error: &reqwest::Error, chain: &str) -> ErrorType {
     } else {
         ErrorType::DECODE
     }
+}
+
+/// The other side went without the farewell of TLS, as many do: once a connection stands, that is like any that breaks.
+fn left_without_a_word(error: &reqwest::Error, chain: &str) -> bool {
+    !error.is_connect() && chain.contains("close_notify")
 }
 
 /// The causes below the error, without the URL: it may hold what must not be shown.

@@ -100,7 +100,8 @@ fn fine(fault: &'static str, server: Option<Secure>) -> u64 {
     server.connections.load(Ordering::SeqCst)
 }
 
-// Seen failing with a refused stream taken for noise: its job failed for good.
+// Seen failing with a refused stream taken for noise, and a connection that ended without a word for TLS not to be trusted: their
+// jobs failed for good.
 #[test]
 fn a_server_that_ends_its_connections_or_refuses_streams_costs_no_job() {
     let goes = says(&[], |asked| match asked.turn {

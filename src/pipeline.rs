@@ -280,7 +280,9 @@ impl<S: Store> Drain<S> {
         let context = Context {
             store,
             run: recovered.run,
-            fetcher: Fetcher::new(settings.clone(), run.secrets, clock)?.with_secret_headers(run.secret_headers),
+            fetcher: Fetcher::new(settings.clone(), run.secrets, clock)?
+                .with_secret_headers(run.secret_headers)
+                .with_idle(files::idle(settings.concurrency)),
             threads,
             settings,
             work: run.work,

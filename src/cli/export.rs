@@ -137,7 +137,10 @@ pub(crate) async fn run(args: ExportArgs, db: &Path, quiet: bool) -> anyhow::Res
     };
     match outcome {
         Err(error) if is_closed_pipe(&error) => Ok(Exit::Done),
-        Err(error) => Err(error.context("failed to export")),
+        Err(error) => Err(error.context(file.map_or_else(
+            || "failed to export".to_owned(),
+            |path| format!("failed to export to {}; what was there before is untouched, export again", path.display()),
+        ))),
         Ok((rows, joined)) => {
             tell(&args, rows, &joined, quiet);
             Ok(if joined.rejected > 0 { Exit::Rejected } else { Exit::Done })

@@ -88,7 +88,16 @@ fn measured(row: &Row, seconds: usize) -> bool {
     // As many are in flight as the server's time asks for, and some more.
     let concurrency = (row.per_s / 5).max(64).to_string();
     let flags = [
-        "run", "--progress", "none", "--rate", &rate, "--sla", "500ms", "--process", &row.process, "--concurrency",
+        "run",
+        "--progress",
+        "none",
+        "--rate",
+        &rate,
+        "--sla",
+        "500ms",
+        "--process",
+        &row.process,
+        "--concurrency",
         &concurrency,
     ];
     let ends_ns = server.now_ns() + 3_000_000_000 * seconds as u64 + 60_000_000_000;

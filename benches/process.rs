@@ -168,7 +168,9 @@ fn memory() -> bool {
     let share = many as f64 / few as f64;
     let (mb, verdict) = (|kib: u64| kib as f64 / 1e3, if share <= GROWTH { "pass" } else { "MISSED" });
     let (few, many) = (mb(few), mb(many));
-    println!("peak memory, {FEW} and {MANY} responses: {few:.1} and {many:.1} MB, {share:.2} times [<= {GROWTH}] {verdict}");
+    println!(
+        "peak memory, {FEW} and {MANY} responses: {few:.1} and {many:.1} MB, {share:.2} times [<= {GROWTH}] {verdict}"
+    );
     share <= GROWTH
 }
 
@@ -192,7 +194,8 @@ fn cpu_us(whose: Whose) -> Micros {
     // the children the two behind them, in hundredths of a second.
     let after = stat.rsplit(')').next().unwrap_or_default();
     let first = if matches!(whose, Whose::Own) { 11 } else { 13 };
-    after.split_whitespace().skip(first).take(2).filter_map(|ticks| ticks.parse::<Micros>().ok()).sum::<Micros>() * 10_000
+    after.split_whitespace().skip(first).take(2).filter_map(|ticks| ticks.parse::<Micros>().ok()).sum::<Micros>()
+        * 10_000
 }
 
 /// The microseconds from making the pool to its last result; Python itself has started before.

@@ -77,7 +77,6 @@ impl<T> Desk<T> {
 mod tests {
     use super::*;
 
-    // Seen failing with `done` giving back nothing but what it found.
     #[test]
     fn work_is_had_once_by_the_thread_or_by_whom_took_it_away() {
         let desk = Desk::new();

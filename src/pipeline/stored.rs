@@ -62,11 +62,7 @@ impl<S: Store> Context<S> {
     }
 
     /// Beside others, but not beside a suspect.
-    async fn turn_of_a_thread(
-        self: &Arc<Self>,
-        limit: Duration,
-        desk: &Arc<Desk<(Traveller, Micros)>>,
-    ) -> Worked<()> {
+    async fn turn_of_a_thread(self: &Arc<Self>, limit: Duration, desk: &Arc<Desk<(Traveller, Micros)>>) -> Worked<()> {
         let _company = self.alone.read().await;
         let context = self.clone();
         self.threads.run_over(limit, desk, move |desk| context.work_a_turn(desk)).await

@@ -81,7 +81,11 @@ impl Threads {
     /// That it is so, under this limit.
     pub(super) fn lost(&self, limit: Duration) -> Result<(), ThreadsLost> {
         let threads = self.pool.threads();
-        if *self.lost.borrow() < threads.cast_signed() { Ok(()) } else { Err(ThreadsLost { threads, limit, stored: false }) }
+        if *self.lost.borrow() < threads.cast_signed() {
+            Ok(())
+        } else {
+            Err(ThreadsLost { threads, limit, stored: false })
+        }
     }
 
     /// How many there are.

@@ -5,7 +5,6 @@ use haul::{Cursor, Error, Failure, Job, OnConflict, Response};
 use super::{jobs, new};
 use crate::server::{Script, Server};
 
-// Seen failing with a run that sends: the job that was never requested was.
 #[tokio::test]
 async fn stored_responses_are_processed_again_and_nothing_is_sent() {
     let server = Server::start(Script::ok());

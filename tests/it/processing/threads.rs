@@ -61,7 +61,6 @@ fn drained(server: &Server, jobs: usize) -> Bench {
 const NEW: &str = "SELECT count(*) FROM results WHERE processor <> (SELECT processor FROM results WHERE job_id = 1)";
 const KEPT: &str = "SELECT count(*) FROM attempts WHERE error_type = 'process_timeout'";
 
-// Seen failing with nothing taken from the desk of a thread: the reprocess hung.
 #[test]
 fn in_a_reprocess_too_what_never_ends_holds_up_no_other_job() {
     let server = Server::start(Script::ok());
@@ -73,14 +72,17 @@ fn in_a_reprocess_too_what_never_ends_holds_up_no_other_job() {
     assert_eq!(server.total(), 300);
 }
 
-// Seen failing with those who stand in line left there where no thread is: the reprocess hung.
 #[test]
 fn where_a_reprocess_has_no_thread_left_it_says_so_and_another_goes_on() {
     let server = Server::start(Script::ok());
     let bench = drained(&server, 300);
     let again = ["reprocess", "--threads", "2", "--process-timeout", "500ms", "--process", &endless_on(5)];
     let ended = bench.run(&again).exits(1);
-    assert!(ended.stderr.contains("no CPU thread is left: 2 of 2") && ended.stderr.contains("`haul reprocess`"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("no CPU thread is left: 2 of 2") && ended.stderr.contains("`haul reprocess`"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!((bench.number(KEPT), bench.number(LEASED), bench.number(TIMEOUTS)), (2, 0, 0), "old results stay");
     bench.run(&["reprocess", "--rest", "--process", "jq:.key"]).exits(0);
     assert_eq!(bench.number("SELECT count(*) FROM jobs WHERE state <> 'succeeded'"), 0);

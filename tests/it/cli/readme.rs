@@ -6,13 +6,15 @@ use crate::server::{Answer, Asked, Script, Server};
 const README: &str = include_str!("../../../README.md");
 
 /// Not run, and why.
-const LEFT: [(&str, &str); 11] = [
+const LEFT: [(&str, &str); 13] = [
     ("cargo test", "runs this"),
     ("cargo test --features fail-points --test torture", "takes minutes, and another build of the program"),
     ("cargo test --test it simulation", "takes minutes, and is among the tests"),
     ("cargo bench --bench rate", "takes ten minutes of a machine of its own"),
     ("cargo bench --bench process", "takes minutes of a machine of its own"),
     ("cargo bench --bench latency", "takes minutes of a machine of its own"),
+    ("cargo bench --bench speed", "takes ten minutes of a machine of its own"),
+    ("cargo bench --bench speed -- scale", "takes minutes of a machine of its own, and 6 GB"),
     ("cargo install --path . --locked", "would install it"),
     ("haul pause", "needs a run that is going; see the tests of steering"),
     ("haul unpause", "the same"),

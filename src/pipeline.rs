@@ -8,6 +8,7 @@ mod land;
 mod line;
 mod look;
 mod nulls;
+mod receive;
 mod stall;
 mod steer;
 mod stored;
@@ -371,7 +372,7 @@ impl<S: Store> Drain<S> {
                 self.stopped_because = Some(reason);
                 return Ok(outcome);
             }
-            self.receive();
+            self.receive().await;
             match self.plan(now_us) {
                 Plan::Claim(claim) => {
                     if self.turn(Some(claim)).await? {
@@ -411,24 +412,6 @@ impl<S: Store> Drain<S> {
             return Ok(Some(reason));
         }
         Ok(self.looked_and_told_to_stop(now_us).await?.then_some(Reason::Told))
-    }
-
-    /// Takes what has come in, without waiting.
-    fn receive(&mut self) {
-        while self.received.len() < commit::MOST
-            && let Ok(outcome) = self.outcomes.try_recv()
-        {
-            self.received.push(outcome);
-        }
-    }
-
-    /// Waits until then, or until something happens. Receiving loses nothing when it is dropped.
-    async fn wait(&mut self, until_us: Micros) {
-        tokio::select! {
-            _ = self.outcomes.recv_many(&mut self.received, commit::MOST) => {}
-            () = self.stop.reached(Phase::Drain) => {}
-            () = self.clock.sleep_until_us(until_us) => {}
-        }
     }
 
     /// What to claim together with the outcomes that have come in: the places they free count as free.

@@ -178,7 +178,8 @@ impl<S: Store> Context<S> {
         let opened = Arc::new(move || opening.cold(sent));
         let mut counts_from_us = 0;
         let answered = |now_us| counts_from_us = self.dispenser.ended(sent, now_us);
-        let fetched = self.fetcher.send(outgoing, opened, answered).await;
+        // Boxed: it is by far the largest part of a journey, which would be copied whole wherever it is handed over.
+        let fetched = Box::pin(self.fetcher.send(outgoing, opened, answered)).await;
         (fetched, counts_from_us)
     }
 

@@ -104,12 +104,12 @@ impl Threads {
         limit: Duration,
         task: impl FnOnce() -> T + Send + 'static,
     ) -> Worked<T> {
-        let (begin, begun) = oneshot::channel();
+        let (begin, mut begun) = oneshot::channel();
         let (told, mut done) = oneshot::channel();
         let stage = Arc::new(AtomicU8::new(AT_WORK));
-        let (own, lost) = (stage.clone(), self.lost.clone());
+        let (own, lost, clock) = (stage.clone(), self.lost.clone(), self.clock);
         self.pool.spawn(move || {
-            if begin.send(()).is_err() {
+            if begin.send(clock.now_us()).is_err() {
                 return; // nobody waits for it any more
             }
             let ended = task();
@@ -119,10 +119,24 @@ impl Threads {
             // Nobody listens any more where the run has left.
             let _ = told.send(ended);
         });
-        if let Some(never) = self.until_begun(begun).await {
-            return never;
+        let mut none_left = self.lost.subscribe();
+        let all = self.pool.threads().cast_signed();
+        // That it has begun is only asked for where its end is long in coming: to be woken for it would cost as much as most
+        // tasks do.
+        tokio::select! {
+            biased;
+            ended = &mut done => return ended.map_or(Worked::Broken, Worked::Ended),
+            _ = none_left.wait_for(|lost| *lost >= all) => {}
+            () = self.clock.sleep_until_us(self.clock.now_us().saturating_add(micros(limit))) => {}
         }
-        let begun_us = self.clock.now_us();
+        let begun_us = tokio::select! {
+            biased;
+            begun = &mut begun => match begun {
+                Ok(begun_us) => begun_us,
+                Err(_) => return Worked::Broken,
+            },
+            _ = none_left.wait_for(|lost| *lost >= all) => return Worked::NoThread,
+        };
         tokio::select! {
             biased;
             ended = &mut done => return ended.map_or(Worked::Broken, Worked::Ended),

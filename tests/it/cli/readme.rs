@@ -13,6 +13,8 @@ const LEFT: [(&str, &str); 13] = [
     ("cargo bench --bench rate", "takes ten minutes of a machine of its own"),
     ("cargo bench --bench process", "takes minutes of a machine of its own"),
     ("cargo bench --bench latency", "takes minutes of a machine of its own"),
+    ("cargo bench --bench speed", "takes ten minutes of a machine of its own"),
+    ("cargo bench --bench speed -- scale", "takes minutes of a machine of its own, and 6 GB"),
     ("cargo install --path . --locked", "would install it"),
     ("haul pause", "needs a run that is going; see the tests of steering"),
     ("haul unpause", "the same"),

@@ -1,6 +1,6 @@
 //! `plan`: what a run would do, without doing it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::folder::Folder;
 use crate::server::{Answer, Asked, Script, Server};
@@ -75,13 +75,10 @@ fn planned(folder: &Folder, flags: &[&str]) -> f64 {
     plan["expected"]["total_s"].as_f64().unwrap_or_else(|| panic!("{plan}"))
 }
 
-/// The real time of what the plan was for, from the first request to the last result.
+/// So long it took.
 fn took(folder: &Folder, flags: &[&str]) -> f64 {
-    let begun = Instant::now();
     let summary = folder.haul(&[&["run", "--json", "--progress", "none"], flags].concat()).exits(0).rows();
-    let elapsed_s = summary["elapsed_s"].as_f64().expect("a time");
-    assert!(elapsed_s <= begun.elapsed().as_secs_f64());
-    elapsed_s
+    summary["elapsed_s"].as_f64().expect("a time")
 }
 
 fn trial(jobs: usize, rate: &str, latency: Duration) -> (Server, Folder) {
@@ -95,15 +92,16 @@ fn trial(jobs: usize, rate: &str, latency: Duration) -> (Server, Folder) {
 // Seen failing with W for W + J, and with the concurrency left out.
 #[test]
 fn the_time_that_a_trial_lets_expect_is_that_of_the_run_within_10_percent() {
-    for (jobs, rate, flags) in [(100, "20/s", &[][..]), (60, "none", &["-c", "4"][..])] {
+    for (jobs, rate, latency_ms, flags) in [(60, "10/s", 50, &[][..]), (52, "none", 500, &["-c", "4"][..])] {
         // A machine that is busy with something else is late, but not each time.
+        let mut seen = Vec::new();
         let close = (0..4).any(|_| {
-            let (_server, folder) = trial(jobs, rate, Duration::from_millis(400));
+            let (_server, folder) = trial(jobs, rate, Duration::from_millis(latency_ms));
             let (expected, took) = (planned(&folder, flags), took(&folder, flags));
-            println!("{rate}: {expected} s expected, {took} s taken");
+            seen.push(format!("{expected} s expected, {took} s taken"));
             (took - expected).abs() <= 0.1 * expected
         });
-        assert!(close, "{rate}: see above");
+        assert!(close, "{rate}: {seen:?}");
     }
 }
 

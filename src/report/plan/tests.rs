@@ -48,7 +48,7 @@ fn a_long_window_is_used_up_at_the_pace_of_the_short_one_and_waited_for() {
     assert_eq!(seconds(201, &["10/s", "1000/10s"]), 20.0 * 1.02, "a long one that allows more than the short one");
 }
 
-// Seen failing with a fresh window after the wait: what was left before it is used up twice as late then.
+// Seen failing with what is used before the wait counted again after it.
 #[test]
 fn what_is_used_up_already_is_waited_for() {
     let windows = [window("10/s"), Window { limit: "100/h".parse().expect("a rate"), left: Some((3, 60 * SECOND_US)) }];

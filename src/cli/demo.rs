@@ -40,7 +40,7 @@ const CHUNK: u64 = 5_000;
 const EXAMPLES: &str = "\
 Examples:
   haul demo                                    about ten seconds
-  haul demo --jobs 100000 --rate 20/s          the original task: 83 minutes; Ctrl-C and run again as you like
+  haul demo --jobs 100000 --rate 20/s          the original task: 85 minutes; Ctrl-C as you like
   haul demo --serve-only --listen 127.0.0.1:8077
   haul demo --api http://127.0.0.1:8077        the same, against the API of the other terminal";
 

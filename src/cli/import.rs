@@ -182,7 +182,7 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// For somebody who keeps nothing of it.
-    pub(crate) fn to_survey(self) -> (Vec<Input>, Arc<Template>) {
+    pub(crate) fn into_parts(self) -> (Vec<Input>, Arc<Template>) {
         (self.inputs, self.template)
     }
 }

@@ -122,6 +122,7 @@ pub(crate) async fn run(args: PlanArgs, db: &Path, quiet: bool) -> anyhow::Resul
     let expected = expected(&task, &tried);
     let trial = if expected.is_none() { "--limit 20" } else { "" };
     let next = match reads {
+        true if refused || (rejected > 0 && new == 0) => "mend the input, and plan it again".to_owned(),
         // What a flag gave as it is must not be shown again.
         true if !given.is_empty() => {
             format!("the same call with `run` in place of `plan` {trial}").trim_end().to_owned()

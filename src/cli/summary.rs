@@ -173,7 +173,7 @@ fn text(out: &mut impl Write, end: &End<'_>, settings: &Settings, db: &Path, for
         if let (Some(p50), Some(p99), Some(max)) =
             (ms(tally, stage, 0.5), ms(tally, stage, 0.99), ms(tally, stage, 1.0))
         {
-            writeln!(out, "  {name:<9} p50 {p50:.1} ms  p99 {p99:.1} ms  max {max:.1} ms")?;
+            writeln!(out, "  {name:<9} p50 {p50:>7.1} ms  p99 {p99:>7.1} ms  max {max:>7.1} ms")?;
         }
     }
     if let Some(sla) = settings.sla.filter(|_| form != Form::Stored) {

@@ -160,8 +160,11 @@ pub fn expected(task: &Task, tried: &[Tried]) -> Option<Expected> {
     let (held_s, concurrency) = (held.mean_ms / 1000.0, task.concurrency.max(1) as f64);
     let process_s = process.map_or(0.0, |process| process.mean_ms / 1000.0);
     let processings = (task.to_send + task.to_process) as f64;
+    let limits_s = shortest_us(to_send as u64, &task.windows) as f64 / SECOND_US as f64;
+    // A request that opens its connection counts from its answer on, which delays the window after it; the last one is waited for.
+    let windows = task.windows.iter().filter(|window| to_send > f64::from(window.limit.permits)).count().min(1);
     let needs = [
-        (Bound::Limits, shortest_us(to_send as u64, &task.windows) as f64 / SECOND_US as f64 + held_s),
+        (Bound::Limits, limits_s + held_s * (1 + windows) as f64),
         (Bound::Concurrency, (to_send * held_s / concurrency).max(held_s * f64::from(u8::from(to_send > 0.0)))),
         (Bound::Cpu, processings * process_s / task.cores.max(1) as f64),
     ];

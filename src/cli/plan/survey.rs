@@ -44,7 +44,7 @@ pub(super) async fn survey(
     let clock = Clock::start();
     let aside = Aside::new(clock);
     let store = SqliteStore::open(&aside.0, Durability::Crash, true).await.context("failed to keep the rows aside")?;
-    let (inputs, template) = opened.to_survey();
+    let (inputs, template) = opened.into_parts();
     let mut surveyed = Surveyed::default();
     for input in inputs {
         let name = input.name().to_owned();

@@ -107,7 +107,7 @@ mod tests {
         told
     }
 
-    // Seen failing with the mean since the start: 13 % off after a tenth, where the first answer takes a while.
+    // Seen failing with the mean since the start, where the first answer takes a while.
     #[test]
     fn at_a_steady_pace_the_time_left_is_right_within_5_percent_after_the_first_tenth() {
         for (jobs, per_s, latency_us) in

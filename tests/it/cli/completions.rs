@@ -40,7 +40,7 @@ fn every_shell_is_given_every_verb() {
     assert_eq!(std::fs::read_to_string(folder.path("code")).expect("a code"), "0\n", "a closed pipe ends quietly");
 }
 
-// Seen failing with examples written as clap_mangen writes them: roff filled their lines into one.
+// Seen failing with examples whose lines roff may fill.
 #[test]
 fn the_manual_has_a_page_for_each_verb_and_roff_finds_no_fault_in_it() {
     let folder = Folder::new();

@@ -114,7 +114,7 @@ fn without_numbers(line: &str) -> String {
     out
 }
 
-// Seen failing with another word in the line of the crash.
+// Seen failing with what `export` says left out of it.
 #[test]
 fn the_transcript_of_the_readme_is_what_happens() {
     let server = Server::start(Script::new(|asked: &Asked| {

@@ -3,7 +3,7 @@
 use super::folder::Folder;
 use crate::server::{Script, Server};
 
-// Seen failing without an end: it went on after the run.
+// Seen failing with an end at the first look.
 #[test]
 fn it_is_told_again_and_again_until_the_run_has_ended() {
     let server = Server::start(Script::ok());

@@ -32,7 +32,7 @@ fn at(room: usize, shown: &mut Shown) -> Vec<String> {
     shown.lines(NOW, false, room).into_iter().map(|line| line.cut(room).painted(false)).collect()
 }
 
-// Seen failing with a piece cut in its midst.
+// Seen failing with pieces for which there is no room.
 #[test]
 fn a_narrow_terminal_is_told_less_and_nothing_is_cut() {
     let mut shown = shown();
@@ -46,7 +46,7 @@ fn a_narrow_terminal_is_told_less_and_nothing_is_cut() {
     assert_eq!(
         at(77, &mut shown),
         [
-            "[==========               ] 4,019/10,000 (40 %)  19.2/s of 20/s  ETA 5m 13s",
+            "[==========                ] 4,019/10,000 (40 %)  19.2/s of 20/s  ETA 5m 13s",
             "17 in flight  18 failed: 12 x 404, 3 x 500, 2 x 410  4 to retry  SLA 100 %",
         ]
     );

@@ -100,7 +100,6 @@ mod tests {
         assert_eq!((at(&slots, DAY), at(&slots, 3 * DAY), at(&slots, -1)), (None, Some(2), None));
     }
 
-    // Seen failing with the length of a slot fixed: 28,800 of them.
     #[test]
     fn slots_are_few_whatever_ran() {
         let month = [(7, 20 * DAY)];

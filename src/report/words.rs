@@ -47,7 +47,8 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
         (part, share) if part > 0 && share < 0.01 => 0.01,
         (_, share) => share,
     };
-    format!("{} %", if share >= 99.0 || share < 1.0 { trimmed(format!("{share:.2}")) } else { format!("{share:.1}") })
+    let digits = if (1.0..99.0).contains(&share) { format!("{share:.1}") } else { trimmed(format!("{share:.2}")) };
+    format!("{digits} %")
 }
 
 /// How long something took: `850 µs`, `12.5 ms`, `1.2 s`, `2m 5s`.
@@ -55,8 +56,8 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
 pub(crate) fn took(us: Micros) -> String {
     match us {
         ..1_000 => format!("{us} µs"),
-        ..SECOND_US => format!("{} ms", short(us as f64 / 1e3)),
-        ..60_000_000 => format!("{} s", short(us as f64 / 1e6)),
+        1_000..SECOND_US => format!("{} ms", short(us as f64 / 1e3)),
+        SECOND_US..60_000_000 => format!("{} s", short(us as f64 / 1e6)),
         _ => lasted(us),
     }
 }
@@ -67,7 +68,7 @@ pub(crate) fn lasted(us: Micros) -> String {
     let seconds = span(us).as_secs();
     let unit = match seconds {
         ..3_600 => 1,
-        ..86_400 => 60,
+        3_600..86_400 => 60,
         _ => 3_600,
     };
     if seconds == 0 && us > 0 {

@@ -25,7 +25,7 @@ fn seconds(time: &str) -> f64 {
     60.0 * minutes.parse::<f64>().expect("minutes") + seconds.parse::<f64>().expect("seconds")
 }
 
-// Seen failing with a slot a minute: 4 MB.
+// Seen failing with a slot a minute: 2.9 MB.
 #[test]
 fn a_million_attempts_are_a_small_page_in_a_short_time() {
     let folder = large();

@@ -6,7 +6,7 @@ use crate::server::{Answer, Asked, Script, Server};
 const README: &str = include_str!("../../../README.md");
 
 /// Not run, and why.
-const LEFT: [(&str, &str); 13] = [
+const LEFT: [(&str, &str); 15] = [
     ("cargo test", "runs this"),
     ("cargo test --features fail-points --test torture", "takes minutes, and another build of the program"),
     ("cargo test --test it simulation", "takes minutes, and is among the tests"),

@@ -13,7 +13,7 @@ const JOBS: usize = 5;
 /// Who has no rights but those that the modes give: they mean nothing to root.
 const NOBODY: u32 = 65_534;
 
-/// Seen failing with a refusal that says what SQLite says: no file is named in it.
+/// Modes. Seen failing where it was expected that an unreadable file is refused with the words for one that cannot be written.
 pub(crate) fn modes(figures: &mut Figures) {
     let server = Server::start(Script::ok());
     for (of_file, of_folder) in [(0o400, 0o700), (0o600, 0o500), (0o400, 0o500), (0o000, 0o700)] {
@@ -53,7 +53,6 @@ pub(crate) fn modes(figures: &mut Figures) {
 }
 
 /// A file that not even root may write.
-// Seen failing with a refusal that says what SQLite says.
 pub(crate) fn immutable(figures: &mut Figures) {
     let server = Server::start(Script::ok());
     let bench = Bench::with_jobs(&server, JOBS);

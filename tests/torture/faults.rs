@@ -14,7 +14,8 @@ use crate::server::{Answer, Asked, Script, Server};
 use crate::strace;
 use crate::trial::{Trial, sound};
 
-/// Seen failing with a sign of life that ended a stall, so that it lasted for ever: the run on the full disk did not end.
+/// Seen failing with an end that named the second failure of a disk instead of the first; and with a sign of life that ended a
+/// stall, so that it lasted for ever: the run on the full disk did not end.
 pub(crate) const ROW: Row = Row { name: "9", what: "full, failing and read-only disks", run };
 
 const JOBS: usize = 30;

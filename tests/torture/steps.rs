@@ -11,8 +11,7 @@ use crate::resume::lives::most_in;
 use crate::row::{Figures, Row};
 use crate::server::{Answer, Asked, Reply, Script, Server};
 
-/// Seen failing with a `Clock` that reads the wall clock at every look: a run that waited for an hour, and one whose rows held an
-/// end before their beginning.
+/// Seen failing with a `Clock` that reads the wall clock at every look: the run stood still for an hour.
 pub(crate) const ROW: Row = Row { name: "T1", what: "the wall clock is set while it runs", run };
 
 const JOBS: usize = 120;

@@ -17,7 +17,7 @@ use crate::row::{Figures, Row};
 use crate::server::{Script, Server};
 use crate::trial::{Trial, sound};
 
-/// Seen failing with a migration that is committed step by step, and a step that forgets the rows of `counts`.
+/// Seen failing with a migration that is committed before the rest of the opening.
 pub(crate) const ROW: Row = Row { name: "S13", what: "databases of every earlier schema", run };
 
 /// Jobs for a server: an import, so many rows, and their counts, as the first haul wrote them.

@@ -33,7 +33,7 @@ fn a_second_run_is_refused_at_once_told_who_holds_the_database_and_harms_nothing
     assert_eq!((server.total(), bench.number("SELECT count(*) FROM runs")), (4, 1));
 }
 
-// Seen failing without the lock, as above.
+// Seen failing with a lock that each removes before it takes it.
 #[test]
 fn of_ten_that_start_at_once_one_has_the_database_and_nine_are_told() {
     let (server, gate) = holding();

@@ -21,6 +21,7 @@ mod unpack;
 mod wish;
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -52,6 +53,8 @@ pub struct SqliteStore {
     writer: Mutex<Writer>,
     /// See [`SqliteStore::told_of_jobs`].
     jobs_added: AtomicBool,
+    /// What SQLite said when the disk failed: whatever it or sqlx says of a later write comes of that.
+    broken: OnceLock<String>,
 }
 
 #[derive(Debug)]
@@ -70,7 +73,7 @@ impl SqliteStore {
         // What others write from here on is a change; the first look may come long after a first claim.
         let data_version = version_of_data(&mut connection).await.map_err(failed("look at the database"))?;
         let writer = Mutex::new(Writer { connection, data_version });
-        Ok(Self { path: path.to_owned(), writer, jobs_added: AtomicBool::new(false) })
+        Ok(Self { path: path.to_owned(), writer, jobs_added: AtomicBool::new(false), broken: OnceLock::new() })
     }
 
     /// Closes the database; the last process to do so tidies the write-ahead log away.
@@ -104,14 +107,6 @@ impl SqliteStore {
 
     async fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().await
-    }
-
-    /// What was done, or what its error means; after one that passes the connection can be used again.
-    async fn told<T>(&self, connection: &mut SqliteConnection, doing: &'static str, done: Inner<T>) -> Done<T> {
-        match done {
-            Ok(done) => Ok(done),
-            Err(error) => Err(stall::failed(&self.path, connection, doing, error).await),
-        }
     }
 }
 

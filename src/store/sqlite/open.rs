@@ -38,7 +38,9 @@ pub(super) const SHORT_PATIENCE: &str = "PRAGMA busy_timeout = 1000";
 
 /// Opens the one connection that writes; creates the file, readable by its owner alone, where `create` says so.
 pub(super) async fn writer(path: &Path, durability: Durability, create: bool) -> Result<SqliteConnection, StoreError> {
-    match look(path).await? {
+    let found = look(path).await?;
+    disk::check(path)?; // before anything is made there
+    match found {
         Found::Absent | Found::Empty if !create => {
             return Err(StoreError::Missing { path: path.display().to_string() });
         }
@@ -48,7 +50,6 @@ pub(super) async fn writer(path: &Path, durability: Durability, create: bool) ->
         }
         Found::Empty | Found::Ours { .. } => {}
     }
-    disk::check(path)?;
     let mut connection = connect(path, durability).await.map_err(|e| refused(path, e))?;
     bring_up_to_date(&mut connection, path).await?;
     pass(Point::Opened);

@@ -25,6 +25,7 @@ use super::import::{InputFlags, import, open};
 use super::progress::{Progress, Style};
 use super::secrets::{self, Given};
 use super::signals::{self, Seen};
+use super::terminal::visible;
 use super::{change, summary};
 
 const EXAMPLES: &str = "\
@@ -308,6 +309,13 @@ pub(crate) async fn drain(
     {
         let now = &**work.version();
         tracing::warn!(before, now, "the processor is another one than in the last run; results that are there stay");
+    }
+    if sqlite::disk(&held.path) == sqlite::Disk::Memory && !demo {
+        let database = visible(&held.path.display().to_string());
+        tracing::warn!(
+            "{database} is not durable: it lies on a file system in memory, and is gone when the machine stops; name one on \
+             a disk with --db"
+        );
     }
     let progress = Arc::new(Progress::start(once.progress, quiet, clock));
     let shown = progress.clone();

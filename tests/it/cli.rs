@@ -27,6 +27,7 @@ mod sla;
 mod steering;
 mod terminal;
 mod usage;
+mod zones;
 
 /// The kept counts are the true ones.
 #[track_caller]

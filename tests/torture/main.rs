@@ -23,10 +23,15 @@ mod it {
 }
 use it::{checker, random_numbers, rate, resume, server};
 
+mod between;
 mod card;
+mod cutting;
 mod damaged;
+mod denied;
 mod disk;
+mod faketime;
 mod faults;
+mod forgotten;
 mod full;
 mod kills;
 mod memory;
@@ -38,6 +43,7 @@ mod record;
 mod row;
 mod scale;
 mod signals;
+mod steps;
 mod stopped;
 mod strace;
 mod syscalls;
@@ -63,6 +69,9 @@ const ROWS: &[Row] = &[
     faults::ROW,
     damaged::ROW,
     scale::ROW,
+    upgrade::ROW,
+    steps::ROW,
+    between::ROW,
 ];
 
 fn main() -> ExitCode {

@@ -11,11 +11,6 @@ pub struct Pool {
 #[error("failed to start the CPU threads")]
 pub struct PoolError(#[from] rayon::ThreadPoolBuildError);
 
-/// How much less of a core a CPU thread gets than another that wants it too: a third. What sends and commits is woken for a
-/// moment at a time, and must not wait for the end of a slice.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 5;
-
 /// A filter may recurse deeper than tokio's or Rust's default of 2 MiB allows. Only what is touched takes memory.
 const STACK_BYTES: usize = 8 << 20;
 
@@ -32,7 +27,6 @@ impl Pool {
             .num_threads(threads)
             .thread_name(|n| format!("{}{n}", Self::THREAD_NAME))
             .stack_size(STACK_BYTES)
-            .start_handler(|_| give_way())
             // Without a handler a panic outside `Work::run` would abort the process.
             .panic_handler(|_| tracing::error!("a CPU thread panicked outside of a processor"))
             .build()?;
@@ -52,14 +46,3 @@ impl Pool {
         self.threads.spawn_fifo(task);
     }
 }
-
-/// Of this thread alone, and of the programs that it starts.
-#[cfg(target_os = "linux")]
-fn give_way() {
-    // An error is a system that does not allow it: then all are equal.
-    let _ = rustix::process::nice(NICE);
-}
-
-/// Elsewhere it would be that of the whole process.
-#[cfg(not(target_os = "linux"))]
-fn give_way() {}

@@ -71,7 +71,6 @@ impl Now {
 mod tests {
     use super::*;
 
-    // Seen failing with one host taken for several.
     #[test]
     fn only_the_connections_of_several_hosts_are_too_many() {
         let mut now = Now::with(reqwest::Client::new());

@@ -90,7 +90,6 @@ fn hurt(bytes: &mut [u8], page: usize, dice: &mut Random) {
     };
 }
 
-// Seen failing with an error of a damaged file unwrapped.
 #[test]
 fn fuzz_of_databases() {
     let seed = crate::resume::bench::setting("HAUL_FUZZ_SEED", 1);

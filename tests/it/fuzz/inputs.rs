@@ -199,7 +199,7 @@ fn outcome(row: &Result<Keyed, String>) -> String {
     }
 }
 
-// Seen failing with header values not looked at, and with a converter that forgets a half sequence at the end of a block.
+// Seen failing with inputs that break off held to the same rows, however they come in.
 #[test]
 fn fuzz_of_inputs() {
     let seed = crate::resume::bench::setting("HAUL_FUZZ_SEED", 1);

@@ -105,7 +105,7 @@ fn row(cells: &[&str]) -> Map<String, Value> {
     row
 }
 
-// Seen failing with header values not looked at.
+// Seen failing with hosts let in that no request can be sent to.
 #[test]
 fn fuzz_of_templates() {
     let seed = crate::resume::bench::setting("HAUL_FUZZ_SEED", 1);

@@ -13,7 +13,6 @@ use crate::checker::arrivals_per_key;
 use crate::resume::bench::{Bench, card};
 use crate::server::{Answer, Asked, Model, Reply, Script, Server};
 
-// Seen failing with a rate of one more than the limit: the first three refused some.
 #[test]
 fn however_a_server_counts_every_job_is_done_and_those_that_count_alike_refuse_none() {
     for (fault, model, most) in [
@@ -34,7 +33,6 @@ fn however_a_server_counts_every_job_is_done_and_those_that_count_alike_refuse_n
     }
 }
 
-// Seen failing with `.no_proxy()` left out.
 #[test]
 fn a_proxy_in_the_environment_is_not_used() {
     let proxy = Hostile::start(|wire| wire.answer(200, "", "\"the proxy\""));
@@ -51,7 +49,6 @@ fn a_proxy_in_the_environment_is_not_used() {
     card(&format!("{:<58} -               fine      0 the proxy heard nothing", "N19 HTTP_PROXY is set"));
 }
 
-// Seen failing with a key made anew for each try.
 #[test]
 fn a_request_that_was_carried_out_though_its_answer_was_lost_comes_again_with_its_key() {
     // Carries each key out once, and says so only when it is asked again.

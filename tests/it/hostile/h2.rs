@@ -120,7 +120,7 @@ fn a_server_that_ends_its_connections_or_refuses_streams_costs_no_job() {
     fine("N18 HTTP/2: one stream at a time", one);
 }
 
-// Seen failing with a stream that is reset taken for noise, and noise for a connection that broke.
+// Seen failing with a stream that is reset taken for noise.
 #[test]
 fn a_stream_that_is_reset_is_tried_again_and_frames_that_are_none_are_not() {
     let broken = |fault, kind, server: Option<Secure>| {
@@ -162,7 +162,7 @@ fn floods(first: fn(u32) -> Vec<u8>, then: fn(u32) -> Vec<u8>) -> Option<Secure>
     })
 }
 
-// Seen failing with three times the timeout.
+// Seen failing with noise taken for a connection that broke: headers without end were asked for again.
 #[test]
 fn floods_of_frames_cost_no_more_than_a_timeout_and_no_memory() {
     let pings = floods(|_| Vec::new(), |_| frame(PING, 0, 0, &[7; 8]).repeat(20));

@@ -12,7 +12,6 @@ fn to(location: &'static str) -> Hostile {
     Hostile::start(move |wire| wire.answer(302, &format!("location: {location}\r\n"), ""))
 }
 
-// Seen failing with redirects to http taken for any other.
 #[test]
 fn a_redirect_is_followed_a_few_times_and_to_the_web_alone() {
     Row::permanent("N11 a redirect, which is not followed", "302", "").meets(&to("/1"));
@@ -43,7 +42,6 @@ fn a_redirect_is_followed_a_few_times_and_to_the_web_alone() {
     }
 }
 
-// Seen failing with `leave_secrets` left out.
 #[test]
 fn a_redirect_takes_no_secret_to_another_server() {
     let (told, heard) = std::sync::mpsc::channel();

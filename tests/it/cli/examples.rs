@@ -7,10 +7,11 @@ use super::help::VERBS;
 use crate::server::{Answer, Asked, Script, Server};
 
 /// Not run, and why.
-const LEFT: [(&str, &str); 5] = [
+const LEFT: [(&str, &str); 6] = [
     ("haul demo --jobs 100000", "takes 85 minutes"),
     ("haul demo --serve-only", "serves until it is stopped"),
     ("haul demo --api", "needs the API of the other terminal"),
+    ("haul completions bash", "is for bash, not for sh; see the tests of completions"),
     ("haul resume -H", "needs a run that was given this by flag; see the tests of secrets"),
     ("haul man > haul.1 && man", "opens a pager where there is one; see the tests of the manual"),
 ];

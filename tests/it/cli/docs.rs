@@ -63,7 +63,7 @@ const SILENT: [usize; 2] = [14, 20];
 fn each_of_twenty_questions_has_an_answer() {
     let server = api();
     let folder = folder();
-    let url = format!("{}/v1?q={{{{ city }}}}", server.url());
+    let url = format!("{}/v1?k={{{{ city }}}}", server.url()); // `k` is what the server tells first tries by
     let flags = [
         "--key",
         "{{ id }}",

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::{SqliteConnection};
 use sqlx::{Connection, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -486,19 +486,4 @@ async fn move_permits(tx: &mut SqliteConnection, moved: &[(Micros, Micros)]) -> 
         execute!(tx, "spend.sql", pack::spends(moved.iter().map(|(_, to)| *to)));
     }
     Ok(())
-}
-
-/// Five columns from `at` on: state, failures, generation, crashes, was.
-fn standing(row: &SqliteRow, at: usize) -> Inner<Standing> {
-    Ok(Standing {
-        state: state(row.try_get(at)?)?,
-        failures: row.try_get(at + 1)?,
-        generation: row.try_get(at + 2)?,
-        crashes: row.try_get(at + 3)?,
-        was: row.try_get::<Option<&str>, _>(at + 4)?.map(state).transpose()?,
-    })
-}
-
-fn state(name: &str) -> Inner<State> {
-    State::parse(name).ok_or_else(|| format!("`{name}` is no state of a job").into())
 }

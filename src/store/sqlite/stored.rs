@@ -4,7 +4,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use sqlx::{Row, SqliteConnection};
 
-use super::{Inner, pack, state};
+use super::rows::state;
+use super::{Inner, pack};
 use crate::attempt::Measured;
 use crate::clock::Micros;
 use crate::job::{Job, Next, Standing, State};

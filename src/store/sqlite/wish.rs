@@ -27,8 +27,8 @@ pub(super) async fn grant(tx: &mut SqliteConnection, wish: Wish, jobs: &[i64], n
             granted.held += 1;
             continue;
         }
-        let was = was.as_deref().map(super::state).transpose()?;
-        let standing = Standing { state: super::state(&state)?, failures, generation, crashes, was };
+        let was = was.as_deref().map(super::rows::state).transpose()?;
+        let standing = Standing { state: super::rows::state(&state)?, failures, generation, crashes, was };
         let failure = error_type.clone().map(ErrorType::stored);
         let Some(standing) = job::wished(wish, standing, failure.as_ref(), has_response != 0) else {
             granted.unfit += 1;

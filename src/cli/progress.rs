@@ -272,7 +272,12 @@ impl Progress {
             ticker.abort();
         }
         // A drawing may be waiting for its turn right now; none may come after the clearing.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).over = true;
+        let mut shown = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = !std::mem::replace(&mut shown.over, true);
+        if first && self.json && !self.quiet {
+            say(&shown.json(self.clock.now_us()).to_string()); // how it stands at the end
+        }
+        drop(shown);
         bar::clear();
     }
 }

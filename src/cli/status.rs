@@ -62,8 +62,11 @@ pub(crate) async fn run(args: StatusArgs, db: &Path) -> anyhow::Result<Exit> {
         }
         let again = args.watch.filter(|_| overview.run.as_ref().is_some_and(|run| run.phase == Phase::Running));
         // Where colours are not wanted the cursor is moved all the same.
-        let shown =
-            if screen { put(io::stdout(), &over_the_last(&text, first)) } else { put(anstream::stdout(), &text) };
+        let shown = if screen {
+            put(io::stdout(), &over_the_last(&text, first, height()))
+        } else {
+            put(anstream::stdout(), &text)
+        };
         let closed = shown.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
         quiet_if_closed(shown)?;
         let Some(every) = again.filter(|_| !closed) else { return Ok(Exit::Done) };
@@ -90,14 +93,25 @@ async fn read(db: &Path) -> anyhow::Result<Overview> {
     Ok(overview?)
 }
 
-/// The text over what stands on the screen, a line over a line, so that nothing flickers.
-fn over_the_last(text: &[u8], first: bool) -> Vec<u8> {
+/// Rows of the terminal; where it does not say, as many as there are.
+fn height() -> usize {
+    rustix::termios::tcgetwinsize(io::stdout())
+        .ok()
+        .map(|size| size.ws_row.into())
+        .filter(|rows| *rows > 1)
+        .unwrap_or(usize::MAX)
+}
+
+/// The text over what stands on the screen, a line over a line, so that nothing flickers. What has no room is left out, at the
+/// right and at the bottom: a screen that scrolls would lose its head.
+fn over_the_last(text: &[u8], first: bool, height: usize) -> Vec<u8> {
     let clear: &[u8] = if first { b"\x1b[2J\x1b[H" } else { b"\x1b[H" };
-    let lines = text.split_inclusive(|byte| *byte == b'\n').flat_map(|line| {
+    let lines = text.split_inclusive(|byte| *byte == b'\n').take(height - 1).flat_map(|line| {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         [line, b"\x1b[K\n".as_slice()].concat()
     });
-    clear.iter().copied().chain(lines).chain(b"\x1b[J".iter().copied()).collect()
+    // Lines that are too long are not wrapped meanwhile.
+    [b"\x1b[?7l", clear].concat().into_iter().chain(lines).chain(*b"\x1b[J\x1b[?7h").collect()
 }
 
 #[cfg(test)]
@@ -106,7 +120,12 @@ mod tests {
 
     #[test]
     fn what_was_longer_before_leaves_nothing_behind() {
-        assert_eq!(over_the_last(b"a\nb\n", true), b"\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J");
-        assert_eq!(over_the_last(b"", false), b"\x1b[H\x1b[J");
+        assert_eq!(over_the_last(b"a\nb\n", true, 24), b"\x1b[?7l\x1b[2J\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J\x1b[?7h");
+        assert_eq!(over_the_last(b"", false, 24), b"\x1b[?7l\x1b[H\x1b[J\x1b[?7h");
+    }
+
+    #[test]
+    fn what_has_no_room_does_not_scroll_the_head_away() {
+        assert_eq!(over_the_last(b"a\nb\nc\n", false, 3), b"\x1b[?7l\x1b[Ha\x1b[K\nb\x1b[K\n\x1b[J\x1b[?7h");
     }
 }

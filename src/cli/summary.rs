@@ -131,10 +131,11 @@ fn ms(tally: &Tally, stage: &str, share: f64) -> Option<f64> {
     of(&tally.latencies).or_else(|| of(&tally.others)).map(|us| us as f64 / 1000.0)
 }
 
-/// Requests a second between the first and the last one.
+/// Requests a second between the first and the last one. Of less than a second it would say little, and look like a broken limit.
 pub(crate) fn rate(tally: &Tally) -> Option<f64> {
-    let span_us = (tally.last_us? - tally.first_us?).max(1) as f64;
-    (tally.requests > 1).then(|| (tally.requests - 1) as f64 * SECOND_US as f64 / span_us)
+    let span_us = tally.last_us? - tally.first_us?;
+    (tally.requests > 1 && span_us >= SECOND_US)
+        .then(|| (tally.requests - 1) as f64 * SECOND_US as f64 / span_us as f64)
 }
 
 fn seconds(us: Micros) -> String {
@@ -176,9 +177,9 @@ fn text(out: &mut impl Write, end: &End<'_>, settings: &Settings, db: &Path, for
             writeln!(out, "  {name:<9} p50 {p50:>7.1} ms  p99 {p99:>7.1} ms  max {max:>7.1} ms")?;
         }
     }
-    if let Some(sla) = settings.sla.filter(|_| form != Form::Stored) {
-        let all = tally.within_sla + tally.late;
-        let percent = if all == 0 { 100.0 } else { 100.0 * tally.within_sla as f64 / all as f64 };
+    let all = tally.within_sla + tally.late;
+    if let Some(sla) = settings.sla.filter(|_| form != Form::Stored && all > 0) {
+        let percent = 100.0 * tally.within_sla as f64 / all as f64;
         let sla = humantime::format_duration(sla);
         writeln!(out, "  SLA       {} of {all} within {sla} ({percent:.1} %), {} late", tally.within_sla, tally.late)?;
     }

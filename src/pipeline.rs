@@ -275,6 +275,7 @@ impl<S: Store> Drain<S> {
             tally: Tally::default(),
             hope: Hope::new(max_failures),
             capacity,
+            mean_bytes: 0.0,
             clock,
             batch: commit::Batch::default(),
         };
@@ -423,7 +424,7 @@ impl<S: Store> Drain<S> {
         let freed = self.received.iter().filter(|outcome| outcome.frees()).count();
         let free = (self.slots.available_permits() + freed).min(usize::try_from(self.left()).unwrap_or(usize::MAX));
         if !self.sends {
-            return self.plan_stored(free, now_us);
+            return self.plan_stored(free, self.in_flight().saturating_sub(freed), now_us);
         }
         let requests = if self.held { 0 } else { usize::try_from(dispenser.left()).unwrap_or(usize::MAX) };
         let due_us = match requests {

@@ -128,11 +128,13 @@ impl Progress {
                 }
                 shown.counts = Counts::clone(counts);
                 shown.pace = Pace::begin(self.clock.now_us());
+                let again = match shown.stored {
+                    true => "processed again, one at a time: they were taken up",
+                    false => "sent again, which were in flight",
+                };
                 drop(shown);
                 if *interrupted > 0 {
-                    self.note(&format!(
-                        "resuming after a crash: 0 lost, at most {interrupted} sent again, which were in flight"
-                    ));
+                    self.note(&format!("resuming after a crash: 0 lost, at most {interrupted} {again}"));
                 }
                 if *poisoned > 0 {
                     self.note(&format!("{poisoned} jobs killed the process three times each and are failed as poison"));

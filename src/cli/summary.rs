@@ -185,8 +185,11 @@ fn text(out: &mut impl Write, end: &End<'_>, settings: &Settings, db: &Path, for
     }
     failures(out, end)?;
     if summary.interrupted > 0 {
-        let n = summary.interrupted;
-        writeln!(out, "  crash     0 lost, at most {n} sent again, which were in flight when an earlier run died")?;
+        let again = match form {
+            Form::Stored => "processed again, one at a time: they were taken up",
+            _ => "sent again, which were in flight",
+        };
+        writeln!(out, "  crash     0 lost, at most {} {again} when an earlier run died", summary.interrupted)?;
     }
     if tally.stale > 0 {
         writeln!(out, "  stale     {} outcomes came too late: another run had taken their jobs; dropped", tally.stale)?;

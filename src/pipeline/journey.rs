@@ -126,7 +126,7 @@ impl<S: Store> Context<S> {
     }
 
     /// Gives a lease back under which nothing was sent.
-    async fn unsent<T>(&self, job: Traveller) -> Option<T> {
+    pub(super) async fn unsent<T>(&self, job: Traveller) -> Option<T> {
         let Lease { job: id, attempt, permit_us, .. } = *job.lease;
         self.left.fetch_add(1, Ordering::Relaxed); // it has not begun after all
         self.report(Outcome::Unsent { job: id, attempt, permit_us, slot: job.slot }).await;

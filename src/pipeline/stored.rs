@@ -27,6 +27,12 @@ impl<S: Store> Context<S> {
     pub(super) async fn serve_the_line(self: Arc<Self>) {
         let limit = self.time_limit();
         loop {
+            if self.stop.phase() >= Phase::Drain {
+                self.give_the_line_back().await;
+            }
+            if self.line.is_over() {
+                return;
+            }
             let desk = Arc::new(Desk::new());
             let ended = tokio::select! {
                 biased;
@@ -41,12 +47,8 @@ impl<S: Store> Context<S> {
                         self.report(self.outcome(job, ready_us, late)).await;
                     }
                 }
-                Some(Worked::NoThread) => {
-                    // They are given back: another run has threads.
-                    for (job, _) in self.line.leave() {
-                        self.report(ended_as(job, Event::Interrupted, None, self.clock.now_us())).await;
-                    }
-                }
+                // Another run has threads.
+                Some(Worked::NoThread) => self.give_the_line_back().await,
                 // A bug: this panic ends the run. Without it jobs would be left behind as if that had been meant.
                 Some(Worked::Broken) => panic!("a CPU thread broke off outside of the processor"),
                 None => {
@@ -55,9 +57,13 @@ impl<S: Store> Context<S> {
                     return;
                 }
             }
-            if self.line.is_over() {
-                return;
-            }
+        }
+    }
+
+    /// Nobody has begun to work on those who wait: they are as if they had not been claimed.
+    async fn give_the_line_back(&self) {
+        for (job, _) in self.line.leave() {
+            self.unsent::<()>(job).await;
         }
     }
 
@@ -71,7 +77,7 @@ impl<S: Store> Context<S> {
     /// On a CPU thread: one after the other, each outcome reported as soon as it is there.
     fn work_a_turn(&self, desk: &Desk<(Traveller, Micros)>) {
         let until_us = self.clock.now_us() + TURN_US;
-        while self.stop.phase() < Phase::Leave
+        while self.stop.phase() < Phase::Drain
             && let Some((job, ready_us)) = self.line.next()
         {
             let lease = job.lease.clone();
@@ -109,12 +115,12 @@ impl<S: Store> Context<S> {
 
 impl<S: Store> Drain<S> {
     /// What to claim where nothing is sent.
-    pub(super) fn plan_stored(&self, free: usize, now_us: Micros) -> Plan<Claim> {
+    pub(super) fn plan_stored(&self, free: usize, taken: usize, now_us: Micros) -> Plan<Claim> {
         if self.idle_until_us > now_us {
             return Plan::Wait(self.idle_until_us);
         }
         let (threads, mean_us) = (self.context.threads.count(), self.committer.capacity.mean_us());
-        let slots = claim::stored(free, self.places - free, threads, mean_us);
+        let slots = claim::stored(free, taken, threads, mean_us, self.committer.mean_bytes);
         match slots {
             0 => Plan::Wait(Micros::MAX),
             _ => Plan::Claim(Claim { want: Want { slots, requests: 0 }, permits_us: Vec::new() }),

@@ -25,3 +25,14 @@ async fn stored_responses_are_processed_again_and_nothing_is_sent() {
     let none = haul.runner().process(by_key).reprocess("false").await.expect("an end");
     assert_eq!((none.succeeded, server.total()), (0, 3));
 }
+
+// Seen failing, in that it never ended, with what may still begin taken for places that are free.
+#[tokio::test]
+async fn a_limit_ends_a_reprocess_too() {
+    let server = Server::start(Script::ok());
+    let (_folder, haul) = new().await;
+    haul.import(jobs(&server, &["a", "b", "c"]), OnConflict::Skip).await.expect("an import");
+    haul.runner().process_by("jq:1").run().await.expect("an end");
+    let summary = haul.runner().process_by("jq:2").limit(2).reprocess("true").await.expect("an end");
+    assert_eq!((summary.succeeded, summary.requests), (2, 0));
+}

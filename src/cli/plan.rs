@@ -22,9 +22,9 @@ use self::survey::Surveyed;
 use super::exit::{Exit, NothingThere};
 use super::flags::{RequestFlags, WorkFlags};
 use super::import::{self, InputFlags, open};
-use super::run::{remembered, work};
+use super::run::{check, remembered, work};
 use super::terminal::quiet_if_closed;
-use super::{change, next, secrets, signals};
+use super::{change, next, signals};
 
 /// Requests that are shown.
 const FIRST: usize = 3;
@@ -66,6 +66,8 @@ struct Plan {
     jobs: Jobs,
     /// What is sent first.
     first: Vec<Request>,
+    /// It is the first of what is new, and jobs that are there go before.
+    after_others: bool,
     settings: Settings,
     task: Task,
     expected: Option<Expected>,
@@ -84,9 +86,8 @@ pub(crate) async fn run(args: PlanArgs, db: &Path, quiet: bool) -> anyhow::Resul
     let given = args.request.apply(&mut settings)?;
     args.work.apply(&mut settings)?;
     let reads = !args.inputs.is_empty() || args.input.repeats();
-    if reads {
-        secrets::check(&settings, &given)?;
-    }
+    // Before anything of the flags is shown.
+    check(&settings, &given)?;
     let keeps_time = work(&settings)?.keeps_time();
     let opened = reads.then(|| open(&args.inputs, &args.input, &settings, db)).transpose()?;
     let strict = args.input.strict;
@@ -110,8 +111,10 @@ pub(crate) async fn run(args: PlanArgs, db: &Path, quiet: bool) -> anyhow::Resul
         Some(conn) => plan::tried(conn).await?,
         None => Vec::new(),
     };
+    let after_others = !surveyed.first.is_empty() && jobs.pending > 0;
     let first = match there.as_mut() {
-        Some(conn) if (surveyed.first.is_empty() || refused) && !rerenders => plan::first(conn, FIRST).await?,
+        _ if refused => Vec::new(),
+        Some(conn) if surveyed.first.is_empty() && !rerenders => plan::first(conn, FIRST).await?,
         _ => surveyed.first,
     };
     let windows = windows(&settings.limits, overview.as_ref(), there.as_mut()).await?;
@@ -123,15 +126,14 @@ pub(crate) async fn run(args: PlanArgs, db: &Path, quiet: bool) -> anyhow::Resul
     let trial = if expected.is_none() { "--limit 20" } else { "" };
     let next = match reads {
         true if refused || (rejected > 0 && new == 0) => "mend the input, and plan it again".to_owned(),
-        // What a flag gave as it is must not be shown again.
-        true if !given.is_empty() => {
-            format!("the same call with `run` in place of `plan` {trial}").trim_end().to_owned()
-        }
-        true => next::typed_as("plan", "run", trial),
         false if jobs.left() == 0 => next::command(next::RESULTS, db),
-        false => next::command(format!("run {trial}").trim_end(), db),
+        // What a flag gave as it is must not be shown again.
+        _ if !given.is_empty() => format!("the same call with `run` in place of `plan` {trial}").trim_end().to_owned(),
+        // Also without an input: other flags would be another run than the one that was planned.
+        _ => next::typed_as("run", trial),
     };
-    let plan = Plan { inputs: surveyed.inputs, jobs, first, settings, task, expected, next, rerenders, refused };
+    let plan =
+        Plan { inputs: surveyed.inputs, jobs, first, after_others, settings, task, expected, next, rerenders, refused };
     let mut out = anstream::stdout();
     let written = match args.json {
         true => writeln!(out, "{}", draw::object(&plan)),

@@ -173,7 +173,7 @@ pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::
 }
 
 /// What is wrong with secrets, proxy and certificates is told before a database is made or a request sent.
-fn check(settings: &Settings, given: &Given) -> anyhow::Result<()> {
+pub(crate) fn check(settings: &Settings, given: &Given) -> anyhow::Result<()> {
     secrets::check(settings, given)?;
     if settings.proxy.is_some() || settings.ca_file.is_some() {
         Fetcher::new(Arc::new(settings.clone()), given.lookup(), Clock::start())?;

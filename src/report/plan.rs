@@ -163,13 +163,14 @@ pub fn expected(task: &Task, tried: &[Tried]) -> Option<Expected> {
     let limits_s = shortest_us(to_send as u64, &task.windows) as f64 / SECOND_US as f64;
     // A request that opens its connection counts from its answer on, which delays the window after it; the last one is waited for.
     let windows = task.windows.iter().filter(|window| to_send > f64::from(window.limit.permits)).count().min(1);
+    let last_s = if to_send > 0.0 { held_s } else { 0.0 };
+    let limits = (!task.windows.is_empty()).then(|| (Bound::Limits, limits_s + last_s * (1 + windows) as f64));
     let needs = [
-        (Bound::Limits, limits_s + held_s * (1 + windows) as f64),
-        (Bound::Concurrency, (to_send * held_s / concurrency).max(held_s * f64::from(u8::from(to_send > 0.0)))),
+        (Bound::Concurrency, (to_send * held_s / concurrency).max(last_s)),
         (Bound::Cpu, processings * process_s / task.cores.max(1) as f64),
     ];
     // Of two that are equal the first: where nothing is to be done, nothing bounds it.
-    let (bound, total_s) = needs.into_iter().rev().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (bound, total_s) = limits.into_iter().chain(needs).rev().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let pace = pace(&task.windows);
     let goes = pace.map_or(concurrency / held_s, |pace| pace.min(concurrency / held_s));
     let cores = pace.unwrap_or(goes) * process_s;

@@ -50,7 +50,11 @@ fn inputs(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
 
 fn requests(out: &mut impl Write, plan: &Plan) -> io::Result<()> {
     for (i, request) in plan.first.iter().enumerate() {
-        let label = if i == 0 { "first" } else { "" };
+        let label = match i {
+            0 if plan.after_others => "first new",
+            0 => "first",
+            _ => "",
+        };
         put(out, label, &format!("{} {}", visible(&request.method), one(&request.url)))?;
         for (name, values) in &request.headers {
             let one_value = std::slice::from_ref(values);
@@ -119,11 +123,12 @@ fn expect(out: &mut impl Write, plan: &Plan, expected: &Expected) -> io::Result<
         put(out, "", &format!("{:.2} requests a job, as some are tried again", expected.requests_per_job))?;
     }
     let why = match expected.bound {
-        Bound::Limits => "the limits set the pace",
-        Bound::Concurrency => "--concurrency sets the pace",
-        Bound::Cpu => "processing sets the pace",
+        _ if expected.total_s <= 0.0 => "",
+        Bound::Limits => " (the limits set the pace)",
+        Bound::Concurrency => " (--concurrency sets the pace)",
+        Bound::Cpu => " (processing sets the pace)",
     };
-    put(out, "expected", &format!("{} ({why})", long(expected.total_s)))?;
+    put(out, "expected", &(long(expected.total_s) + why))?;
     let mut needs = format!("{:.1} of {} cores", expected.cores, task.cores);
     if let Some((mean, p99)) = expected.concurrency.zip(expected.concurrency_p99) {
         let (mean, p99) = (mean.ceil(), p99.ceil());

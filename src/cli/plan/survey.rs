@@ -1,6 +1,6 @@
 //! An input read as an import would: into a throw-away database, and held against the one there is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use haul::clock::Clock;
@@ -9,11 +9,14 @@ use haul::request::Request;
 use haul::settings::Durability;
 use haul::stop::{Phase, Stop};
 use haul::store::sqlite::{SqliteStore, open_read_only, plan};
-use haul::store::{Chunk, Imported, OnConflict, Store, StoreError};
+use haul::store::{Chunk, Imported, NewJob, OnConflict, Reject, Store, StoreError};
 use sqlx::{Connection, SqliteConnection};
 
 use super::FIRST;
 use crate::cli::import::{Opened, say};
+
+/// Rejected rows of an input that are shown, at most.
+const EXAMPLES: usize = 3;
 
 /// What the inputs would make.
 #[derive(Debug, Default)]
@@ -49,7 +52,8 @@ pub(super) async fn survey(
     for input in inputs {
         let name = input.name().to_owned();
         let import = store.begin_import(&name, None, clock.now_us()).await?;
-        let mut sieve = Sieve { store: &store, import, there: there.as_deref_mut(), clock };
+        let (there, conflicts) = (there.as_deref_mut(), Vec::new());
+        let mut sieve = Sieve { store: &store, aside: &aside.0, import, there, clock, conflicts };
         let mut said_us = clock.now_us();
         let mut progress = |now: Progress| {
             if !quiet && clock.now_us() - said_us > 2_000_000 {
@@ -58,7 +62,9 @@ pub(super) async fn survey(
             }
         };
         let asked = || stop.phase() > Phase::Go;
-        let summary = import::survey(input, template.clone(), &mut sieve, &asked, &mut progress).await?;
+        let mut summary = import::survey(input, template.clone(), &mut sieve, &asked, &mut progress).await?;
+        summary.examples.append(&mut sieve.conflicts);
+        first_lines(&mut summary.examples);
         let interrupted = summary.interrupted;
         surveyed.inputs.push((name, summary));
         if interrupted {
@@ -93,9 +99,41 @@ impl Drop for Aside {
 /// Lets through what is new.
 struct Sieve<'a> {
     store: &'a SqliteStore,
+    /// Where the store is.
+    aside: &'a Path,
     import: i64,
     there: Option<&'a mut SqliteConnection>,
     clock: Clock,
+    /// The first rows whose key is known with another request.
+    conflicts: Vec<Reject>,
+}
+
+impl Sieve<'_> {
+    /// Keys that are known from an earlier row of the inputs.
+    async fn compare_aside(&mut self, new: &[NewJob]) -> Result<(), StoreError> {
+        let mut aside = open_read_only(self.aside).await?;
+        let known = plan::known(&mut aside, new).await?;
+        // It has only read.
+        let _ = aside.close().await;
+        let rows = known.iter().filter(|known| known.other).map(|known| &new[known.at]);
+        self.conflicts.extend(rows.filter(|row| row.on_conflict == OnConflict::Reject).map(conflict));
+        Ok(())
+    }
+}
+
+fn conflict(row: &NewJob) -> Reject {
+    let then = match row.on_conflict {
+        OnConflict::Update => ", which was sent: it stays as it is",
+        _ => "; give this row another key, or say --on-conflict skip or update",
+    };
+    let reason = format!("key `{}` is known with another request{then}", row.key);
+    // Only the line and the reason are told.
+    Reject { line: row.line, reason, text: String::new() }
+}
+
+fn first_lines(rejects: &mut Vec<Reject>) {
+    rejects.sort_by_key(|reject| reject.line);
+    rejects.truncate(EXAMPLES);
 }
 
 impl Taker for Sieve<'_> {
@@ -115,11 +153,18 @@ impl Taker for Sieve<'_> {
             };
             match job.on_conflict {
                 OnConflict::Update if known.other && !known.sent => done.updated += 1,
-                OnConflict::Update | OnConflict::Reject if known.other => done.rejected += 1,
+                OnConflict::Update | OnConflict::Reject if known.other => {
+                    done.rejected += 1;
+                    self.conflicts.push(conflict(job));
+                }
                 _ => done.known += 1,
             }
         }
         let imported = self.store.import(self.import, &new, self.clock.now_us()).await?;
+        if imported.rejected > new.rejects.len() as u64 && self.conflicts.len() < EXAMPLES {
+            self.compare_aside(&new.jobs).await?;
+        }
+        first_lines(&mut self.conflicts);
         Ok(Imported {
             added: imported.added,
             known: done.known + imported.known,

@@ -92,6 +92,7 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
     let db = db.unwrap_or_else(|| DATABASE.into());
     refuse_real_work(&db).await?;
     let last = last_settings(&db).await?;
+    let place = args.once.place(&db).await?;
     let held = Held::take(&db, true, last.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
@@ -111,7 +112,7 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
         args.rate,
         db.display()
     ));
-    let watch = Watch { stop, seen, clock, quiet, demo: true };
+    let watch = Watch { stop, seen, clock, quiet, place, demo: true };
     let json = args.once.json;
     let exit = drain(held, settings, Work::of(SumOfSquares), args.once, watch).await?;
     let stats = server.finish().await?;

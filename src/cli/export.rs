@@ -7,7 +7,7 @@ mod csv;
 mod join;
 mod target;
 
-pub(crate) use target::{Target, is_of_database};
+pub(crate) use target::{Target, is_of_database, real};
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;

@@ -1,5 +1,6 @@
 //! `--metrics`: what goes on, as Prometheus reads it, in a file or at an address.
 
+mod file;
 mod serve;
 mod text;
 
@@ -18,8 +19,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::file::Replaced;
 use super::exit::UsageError;
-use super::export::is_of_database;
 
 /// Between two looks at the database.
 const EVERY: Duration = Duration::from_secs(3);
@@ -45,8 +46,26 @@ pub(crate) fn to(text: &str) -> Result<To, String> {
         (None, Some((_, port))) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
             Err("write an IP address and a port, 127.0.0.1:9464, or the name of a file".to_owned())
         }
+        _ if text == "-" => {
+            Err("standard output is for the summary; write the name of a file, or an address: 127.0.0.1:9464"
+                .to_owned())
+        }
         _ if text.is_empty() => Err("write the name of a file, or an address: 127.0.0.1:9464".to_owned()),
         _ => Ok(To::File(text.into())),
+    }
+}
+
+/// Where it is told, or nowhere. It is taken before anything is imported or sent, so an address that cannot be had and a file
+/// that cannot be written cost nothing.
+pub(crate) struct Place(Option<Out>);
+
+impl Place {
+    /// Takes it.
+    pub(crate) async fn take(to: Option<To>, db: &Path) -> Result<Self, UsageError> {
+        Ok(Self(match to {
+            Some(to) => Some(Out::open(to, db).await?),
+            None => None,
+        }))
     }
 }
 
@@ -57,13 +76,12 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Begins to tell, where somebody is to be told. An address that cannot be had and a file that cannot be written are told
-    /// before anything is sent.
-    pub(crate) async fn begin(to: Option<To>, db: &Path, clock: Clock, quiet: bool) -> anyhow::Result<Self> {
+    /// Begins to tell, where somebody is to be told.
+    pub(crate) async fn begin(Place(out): Place, db: &Path, clock: Clock, quiet: bool) -> anyhow::Result<Self> {
         let tally = Arc::<Mutex<Tally>>::default();
-        let Some(to) = to else { return Ok(Self { tally, task: Mutex::default() }) };
+        let Some(out) = out else { return Ok(Self { tally, task: Mutex::default() }) };
         let (stop, stopped) = watch::channel(false);
-        let mut writer = Writer { db: db.to_owned(), clock, tally: tally.clone(), out: Out::open(to, db).await? };
+        let mut writer = Writer { db: db.to_owned(), clock, tally: tally.clone(), out };
         writer.write().await.map_err(|e| UsageError(format!("--metrics: {e}")))?;
         if let Some(address) = writer.out.address().filter(|_| !quiet) {
             // Where stderr is closed there is nobody to tell.
@@ -95,7 +113,7 @@ impl Metrics {
 
 /// Where it is written.
 enum Out {
-    File { to: PathBuf, aside: PathBuf },
+    File(Replaced),
     Page { page: watch::Sender<String>, address: SocketAddr, server: JoinHandle<()> },
 }
 
@@ -110,17 +128,7 @@ impl Out {
                 let (page, read) = watch::channel(String::new());
                 Ok(Self::Page { page, address, server: tokio::spawn(serve::serve(listener, read)) })
             }
-            To::File(to) => {
-                let name = to.display();
-                if std::fs::canonicalize(&to).is_ok_and(|to| is_of_database(&to, db)) {
-                    return Err(UsageError(format!("--metrics: {name} is the database; name another file")));
-                }
-                let Some(file) = to.file_name().filter(|_| !to.is_dir()) else {
-                    return Err(UsageError(format!("--metrics: {name} is a folder; name a file")));
-                };
-                let aside = to.with_file_name(format!(".{}.{}.part", file.to_string_lossy(), std::process::id()));
-                Ok(Self::File { to, aside })
-            }
+            To::File(to) => Ok(Self::File(Replaced::at(&to, db)?)),
         }
     }
 
@@ -128,20 +136,13 @@ impl Out {
         if let Self::Page { address, .. } = self { Some(*address) } else { None }
     }
 
-    /// A file is whole or the one before: whoever reads it never sees a half.
     fn put(&self, text: String) -> Result<(), String> {
         match self {
             Self::Page { page, .. } => {
                 page.send_replace(text);
                 Ok(())
             }
-            Self::File { to, aside } => {
-                std::fs::write(aside, text).and_then(|()| std::fs::rename(aside, to)).map_err(|e| {
-                    // A part of it may be there.
-                    _ = std::fs::remove_file(aside);
-                    format!("failed to write {}: {e}", to.display())
-                })
-            }
+            Self::File(file) => file.put(&text),
         }
     }
 }
@@ -203,7 +204,7 @@ mod tests {
         assert_eq!((to("127.0.0.1:9464"), to("localhost:1")), (local(9464), local(1)));
         assert_eq!(to("[::1]:80"), Ok(To::Address("[::1]:80".parse().expect("an address"))));
         assert_eq!(to("haul.prom"), Ok(To::File("haul.prom".into())));
-        for wrong in ["", ":9464", "example.com:80", "localhost:99999"] {
+        for wrong in ["", "-", ":9464", "example.com:80", "localhost:99999"] {
             assert!(to(wrong).is_err(), "{wrong}");
         }
     }

@@ -24,7 +24,7 @@ use haul::store::{RunOutcome, Store, StoreError};
 use super::exit::{Exit, NothingThere, UsageError};
 use super::flags::{CredentialFlags, RequestFlags, WorkFlags};
 use super::import::{InputFlags, import, open};
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Place};
 use super::progress::{Progress, Style};
 use super::secrets::{self, Given};
 use super::signals::{self, Seen};
@@ -110,6 +110,13 @@ pub(crate) struct OnceFlags {
     given: Given,
 }
 
+impl OnceFlags {
+    /// Takes the place where metrics are told.
+    pub(crate) async fn place(&self, db: &Path) -> Result<Place, UsageError> {
+        Place::take(self.metrics.clone(), db).await
+    }
+}
+
 /// `haul run`.
 pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
     let clock = Clock::start();
@@ -123,6 +130,7 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     let work = work(&settings)?;
     let given = !args.inputs.is_empty() || args.input.repeats();
     let opened = given.then(|| open(&args.inputs, &args.input, &settings, db)).transpose()?;
+    let place = once.place(db).await?;
     // The import remembers the new template itself, once there are jobs of it.
     let intended = Settings { template: last.settings().template, ..settings.clone() };
     let change = change::settle(args.input.on_change, db, last, &settings, given).await?;
@@ -151,7 +159,7 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     }
     // While it imported, another terminal may have changed the limits; the database says what is intended.
     settings.limits = remembered(db).await?.settings().limits;
-    let exit = drain(held, settings, work, once, Watch { stop, seen, clock, quiet, demo: false }).await?;
+    let exit = drain(held, settings, work, once, Watch { stop, seen, clock, quiet, place, demo: false }).await?;
     Ok(if exit == Exit::Done && rejected > 0 { Exit::Rejected } else { exit })
 }
 
@@ -166,10 +174,11 @@ pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::
     rate::tell_of_environment(&last, &settings);
     check(&settings, &once.given)?;
     let work = work(&settings)?;
+    let place = once.place(db).await?;
     let held = Held::take(db, false, settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
-    drain(held, settings, work, once, Watch { stop, seen, clock, quiet, demo: false }).await
+    drain(held, settings, work, once, Watch { stop, seen, clock, quiet, place, demo: false }).await
 }
 
 /// What is wrong with secrets, proxy and certificates is told before a database is made or a request sent.
@@ -299,6 +308,8 @@ pub(crate) struct Watch {
     pub(crate) seen: Seen,
     pub(crate) clock: Clock,
     pub(crate) quiet: bool,
+    /// Where metrics are told.
+    pub(crate) place: Place,
     /// `haul demo` knows better what to type next.
     pub(crate) demo: bool,
 }
@@ -328,7 +339,7 @@ pub(crate) async fn drain(
     once: OnceFlags,
     watch: Watch,
 ) -> anyhow::Result<Exit> {
-    let Watch { stop, seen, clock, quiet, demo } = watch;
+    let Watch { stop, seen, clock, quiet, place, demo } = watch;
     secrets::check_imported(&held.store, &once.given).await?;
     if let Some(before) = settings.processed_by(work.version())
         && count(&held.store.counts().await?, Some(State::Succeeded), None) > 0
@@ -343,7 +354,7 @@ pub(crate) async fn drain(
              a disk with --db"
         );
     }
-    let metrics = Arc::new(Metrics::begin(once.metrics, &held.path, clock, quiet).await?);
+    let metrics = Arc::new(Metrics::begin(place, &held.path, clock, quiet).await?);
     let progress = Arc::new(Progress::start(once.progress, quiet, &settings.limits, clock));
     let (shown, told) = (progress.clone(), metrics.clone());
     let run = Run {

@@ -113,9 +113,10 @@ pub(crate) struct ValueAxis {
 }
 
 impl ValueAxis {
-    /// From nothing to at least this.
+    /// From nothing to at least this; to 1 where there is nothing.
     pub(crate) fn linear(most: f64, frame: &Frame) -> Self {
-        let step = round_step(most.max(1e-9), 4.0);
+        let most = if most > 0.0 { most } else { 1.0 };
+        let step = round_step(most, 4.0);
         let high = (most / step - 1e-9).ceil().max(1.0) * step;
         Self { low: 0.0, high, logarithmic: false, top: frame.top, bottom: frame.bottom }
     }
@@ -203,6 +204,8 @@ mod tests {
         let frame = Frame::wide(200.0);
         let axis = ValueAxis::linear(20.0, &frame);
         assert_eq!(words(&axis.marks(&frame, "")), ["0", "5", "10", "15", "20"]);
+        // Seen failing with a step for 1e-9 where there is nothing.
+        assert_eq!(words(&ValueAxis::linear(0.0, &frame).marks(&frame, "")), ["0", "0.25", "0.5", "0.75", "1"]);
         let axis = ValueAxis::durations(80_000, 1_300_000, &frame);
         assert_eq!(words(&axis.marks(&frame, "")), ["50 ms", "100 ms", "200 ms", "500 ms", "1 s", "2 s"]);
         assert!((axis.y(50_000.0) - frame.bottom).abs() < 1.0 && (axis.y(2_000_000.0) - frame.top).abs() < 1.0);

@@ -137,9 +137,30 @@ impl Interrupted {
     }
 }
 
-/// The limit of a run that holds it back most, in requests a second.
+/// What the limits of a run let through in so long, in requests a second; `None` where there is no limit, or no time. Any window
+/// that begins in it may be used up at once: 250/m lets 250 through in 30 s, and 500 in 90 s.
 #[must_use]
-pub fn tightest(settings: &Settings) -> Option<f64> {
-    let per_s = settings.limits.iter().map(|limit| f64::from(limit.permits) * 1e6 / limit.window_us as f64);
-    per_s.min_by(f64::total_cmp)
+pub fn tightest(settings: &Settings, within_us: Micros) -> Option<f64> {
+    let windows = |window_us: Micros| within_us.saturating_add(window_us - 1) / window_us.max(1);
+    let let_through = settings.limits.iter().map(|limit| f64::from(limit.permits) * windows(limit.window_us) as f64);
+    let least = let_through.min_by(f64::total_cmp)?;
+    (within_us > 0).then(|| least * 1e6 / within_us as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Seen failing with a limit divided by its window: 250 in 32 s stood above a limit of 4.17 a second that was kept.
+    #[test]
+    fn a_limit_that_was_kept_is_never_below_what_was_sent() {
+        let limit = |rates: &[&str], seconds: i64| {
+            let limits = rates.iter().map(|rate| rate.parse().expect("a rate")).collect();
+            tightest(&Settings { limits, ..Settings::default() }, seconds * 1_000_000)
+        };
+        let both = ["40/s", "250/m"];
+        assert_eq!((limit(&both, 32), limit(&both, 2)), (Some(250.0 / 32.0), Some(40.0)));
+        assert_eq!((limit(&both, 60), limit(&both, 90)), (Some(250.0 / 60.0), Some(500.0 / 90.0)));
+        assert_eq!((limit(&both, 0), limit(&[], 60)), (None, None));
+    }
 }

@@ -116,9 +116,17 @@ pub(super) fn aside(to: &Path) -> Option<PathBuf> {
     Some(to.with_file_name(format!(".{name}.{}.part", std::process::id())))
 }
 
-/// Whether this is the database, or one of the files beside it.
+/// Where a path leads, links followed; what is there may be yet to come, its folder may not.
+pub(crate) fn real(path: &Path) -> Option<PathBuf> {
+    fs::canonicalize(path).ok().or_else(|| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(fs::canonicalize(folder).ok()?.join(path.file_name()?))
+    })
+}
+
+/// Whether this is the database, or one of the files beside it, where it is yet to come too.
 pub(crate) fn is_of_database(to: &Path, db: &Path) -> bool {
-    let Ok(db) = fs::canonicalize(db) else { return false };
+    let Some(db) = real(db) else { return false };
     let rest = to.to_string_lossy().strip_prefix(&*db.to_string_lossy()).map(str::to_owned);
     rest.is_some_and(|rest| matches!(rest.as_str(), "" | "-wal" | "-shm" | "-journal" | ".lock" | "-lock"))
 }

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::{FileTypeExt, symlink};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use super::folder::Folder;
 use crate::processing::has;
@@ -95,7 +97,14 @@ fn an_address_tells_while_the_run_goes_and_nobody_after_it() {
         for (request, status) in [("GET / HTTP/1.1\r\n\r\n", "404 "), ("POST /metrics HTTP/1.1\r\n\r\n", "405 ")] {
             assert!(ask(address, request).expect("an answer").starts_with(&format!("HTTP/1.1 {status}")), "{request}");
         }
-        assert!(ask(address, &"x".repeat(9_000)).map_or(true, |answer| answer.is_empty()), "no end of a head");
+        let answer = ask(address, &"x".repeat(9_000)).expect("an answer to a head without an end");
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        // Seen failing with five seconds for a head.
+        let idle: Vec<_> = (0..16).map(|_| TcpStream::connect(address).expect("a connection")).collect();
+        let asked = Instant::now();
+        ask(address, "GET /metrics HTTP/1.1\r\n\r\n").expect("an answer after those who say nothing");
+        assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+        drop(idle);
         gate.open();
         run.join().expect("the run").err_has(&format!("metrics at http://{address}/metrics\n"));
     });
@@ -106,6 +115,13 @@ fn an_address_tells_while_the_run_goes_and_nobody_after_it() {
 fn what_cannot_be_told_is_refused_before_anything_is_sent() {
     let server = Server::start(Script::ok());
     let folder = folder(&server, 2);
+    assert!(Command::new("mkfifo").arg(folder.path("x.fifo")).status().expect("mkfifo").success());
+    symlink("x.fifo", folder.path("fifo.prom")).expect("a link");
+    symlink("nowhere", folder.path("no.prom")).expect("a link");
+    let refused = |to: &str| {
+        format!("error: --metrics: {to} is no regular file and would be replaced by one; name another file\n")
+    };
+    let before = folder.names();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = taken.local_addr().expect("its address").to_string();
     for (to, message) in [
@@ -116,6 +132,15 @@ fn what_cannot_be_told_is_refused_before_anything_is_sent() {
         ),
         (".", "error: --metrics: . is a folder; name a file\n".to_owned()),
         ("haul.db", "error: --metrics: haul.db is the database; name another file\n".to_owned()),
+        ("x.fifo", refused("x.fifo")),
+        ("fifo.prom", refused("fifo.prom")),
+        ("no.prom", "error: --metrics: no.prom is a link that leads to no file; name the file itself\n".to_owned()),
+        (
+            "-",
+            "error: invalid value '-' for '--metrics <FILE|ADDR>': standard output is for the summary; write the name of \
+             a file, or an address: 127.0.0.1:9464\n\nFor more information[..]\n"
+                .to_owned(),
+        ),
         (
             "example.com:80",
             "error: invalid value 'example.com:80' for '--metrics <FILE|ADDR>': write an IP address and a port, \
@@ -126,6 +151,22 @@ fn what_cannot_be_told_is_refused_before_anything_is_sent() {
         let said = folder.haul(&["run", "urls.txt", "--metrics", to]).exits(2);
         let said_last = said.err.split_once("error: ").map_or(String::new(), |(_, last)| format!("error: {last}"));
         assert!(super::folder::fits(&message, &said_last), "{to}: {}", said.err);
+        // Seen failing with the place taken after the import: the jobs were there.
+        assert_eq!(folder.names(), before, "{to}");
     }
-    assert_eq!(server.total(), 0);
+    let fifo = std::fs::metadata(folder.path("x.fifo")).expect("it is there");
+    assert!(fifo.file_type().is_fifo() && server.total() == 0);
+}
+
+// Seen failing with a path that is used as it was given: the link became a file.
+#[test]
+fn a_link_stays_and_where_it_leads_is_written() {
+    let server = Server::start(Script::ok());
+    let folder = folder(&server, 1);
+    folder.write("real.prom", "old");
+    symlink("real.prom", folder.path("l.prom")).expect("a link");
+    folder.haul(&["run", "urls.txt", "--metrics", "l.prom"]).exits(0);
+    assert!(std::fs::symlink_metadata(folder.path("l.prom")).expect("it is there").is_symlink());
+    check(&std::fs::read_to_string(folder.path("real.prom")).expect("the file"));
+    assert!(std::fs::read_to_string(folder.path("real.prom")).expect("the file").contains("haul_jobs{"));
 }

@@ -204,7 +204,7 @@ mod tests {
         let frame = Frame::wide(200.0);
         let axis = ValueAxis::linear(20.0, &frame);
         assert_eq!(words(&axis.marks(&frame, "")), ["0", "5", "10", "15", "20"]);
-        // Seen failing with a step for 1e-9 where there is nothing.
+        // A step for 1e-9 was labelled 1.0e-10.
         assert_eq!(words(&ValueAxis::linear(0.0, &frame).marks(&frame, "")), ["0", "0.25", "0.5", "0.75", "1"]);
         let axis = ValueAxis::durations(80_000, 1_300_000, &frame);
         assert_eq!(words(&axis.marks(&frame, "")), ["50 ms", "100 ms", "200 ms", "500 ms", "1 s", "2 s"]);

@@ -151,7 +151,7 @@ pub fn tightest(settings: &Settings, within_us: Micros) -> Option<f64> {
 mod tests {
     use super::*;
 
-    // Seen failing with a limit divided by its window: 250 in 32 s stood above a limit of 4.17 a second that was kept.
+    // A limit divided by its window is wrong here: 250 in 32 s stood above a limit of 4.17 a second that was kept.
     #[test]
     fn a_limit_that_was_kept_is_never_below_what_was_sent() {
         let limit = |rates: &[&str], seconds: i64| {

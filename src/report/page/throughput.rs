@@ -169,7 +169,7 @@ mod tests {
         Rates::all(&slots, &[]).into_iter().map(|rates| rates.requests).collect()
     }
 
-    // Seen failing with slots of less than a second divided by their whole length: 10 in 0.25 s were 0.17 a second.
+    // Divided by the whole length of its slot, 10 in 0.25 s were 0.17 a second.
     #[test]
     fn a_short_run_has_its_rate_and_a_short_end_of_a_long_one_has_none() {
         assert_eq!(told(&[250_000]), [Some(40.0)]);

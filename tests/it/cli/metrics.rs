@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::folder::Folder;
 use crate::processing::has;
@@ -69,6 +69,7 @@ fn a_file_tells_how_a_run_ended_in_words_that_promtool_takes() {
 
 fn ask(address: SocketAddr, request: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(4)))?;
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
@@ -101,9 +102,7 @@ fn an_address_tells_while_the_run_goes_and_nobody_after_it() {
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
         // Seen failing with five seconds for a head.
         let idle: Vec<_> = (0..16).map(|_| TcpStream::connect(address).expect("a connection")).collect();
-        let asked = Instant::now();
         ask(address, "GET /metrics HTTP/1.1\r\n\r\n").expect("an answer after those who say nothing");
-        assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
         drop(idle);
         gate.open();
         run.join().expect("the run").err_has(&format!("metrics at http://{address}/metrics\n"));

@@ -6,10 +6,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// The system's gives pages back and takes them again with every commit, which took a quarter of the CPU of a job.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     cli::environment::load();
     let cli = cli::Cli::parse();

@@ -21,10 +21,6 @@ mod spent;
 use rivals::{APALIS, Course, HAUL, Rival, SCRIPT, YARDSTICK};
 use spent::Spent;
 
-/// What the program itself allocates with.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const JOBS: usize = 100_000;
 const AT_ONCE: usize = 128;
 const ROUNDS: usize = 5;

@@ -168,8 +168,12 @@ fn text(out: &mut impl Write, end: &End<'_>, settings: &Settings, db: &Path, for
     writeln!(out, "  table     {} succeeded, {} failed, {left} left", of(State::Succeeded), of(State::Failed))?;
     let limits: Vec<_> = summary.limits.iter().map(|limit| limit.name.as_str()).collect();
     let limit = if limits.is_empty() { String::new() } else { format!(" (limit {})", limits.join(" + ")) };
-    let rate = rate(tally).map_or(String::new(), |rate| format!(" at {rate:.1}/s{limit}"));
-    writeln!(out, "  requests  {}{rate}, {} refused (429), {} retried", tally.requests, tally.refused, tally.retried)?;
+    let rate = rate(tally).map_or(String::new(), |rate| format!(" at {rate:.1}/s"));
+    writeln!(
+        out,
+        "  requests  {}{rate}{limit}, {} refused (429), {} retried",
+        tally.requests, tally.refused, tally.retried
+    )?;
     for (stage, name) in SPLIT {
         if let (Some(p50), Some(p99), Some(max)) =
             (ms(tally, stage, 0.5), ms(tally, stage, 0.99), ms(tally, stage, 1.0))

@@ -27,7 +27,7 @@ fn a_csv_becomes_results_that_can_be_asked_for() {
             "haul.db: drained after [..] s\n\
              \x20 this run  3 succeeded, 0 failed\n\
              \x20 table     3 succeeded, 0 failed, 0 left\n\
-             \x20 requests  3 at [..]/s (limit 100/s), 0 refused (429), 0 retried\n\
+             \x20 requests  3 (limit 100/s), 0 refused (429), 0 retried\n\
              \x20 rate wait p50 [..] ms  p99 [..] ms  max [..] ms\n\
              \x20 1st byte  p50 [..] ms  p99 [..] ms  max [..] ms\n\
              \x20 body      p50 [..] ms  p99 [..] ms  max [..] ms\n\

@@ -238,6 +238,7 @@ macro_rules! store_suite {
                 a_widened_jitter_is_kept,
                 a_limit_that_is_new_knows_what_was_sent_under_the_old_one_and_no_pause,
                 a_wall_clock_that_was_set_moves_permits_pauses_and_retries_along,
+                without_a_sign_of_life_a_boot_just_now_is_rested_after,
                 other_limits_know_what_was_sent_keep_the_pause_and_are_those_of_the_next_run,
             ],
             bodies: [

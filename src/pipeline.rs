@@ -6,6 +6,7 @@ mod journey;
 mod land;
 mod look;
 mod nulls;
+mod sharing;
 mod stall;
 mod steer;
 mod threads;
@@ -481,8 +482,8 @@ impl<S: Store> Drain<S> {
             let slot = Slot { place, room: self.room_for(&lease), alone: None };
             self.journeys.spawn(self.context.clone().journey(lease, claimed_us, slot));
         }
-        self.idle_until_us = 0;
-        if few {
+        self.idle_until_us = self.next_permit_us();
+        if few && self.idle_until_us == 0 {
             // Only now: where this fails, what is leased is on its way.
             match self.next_due().await? {
                 None if self.in_flight() == 0 => return Ok(true),

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use clap::Args;
 use haul::clock::Clock;
-use haul::store::sqlite::{open_read_only, overview};
 
 pub(super) use draw::{digits, time};
 
+use super::database::overview;
 use super::exit::Exit;
 use super::terminal::quiet_if_closed;
 
@@ -33,12 +33,7 @@ pub(crate) struct StatusArgs {
 
 /// Reads the numbers and writes them.
 pub(crate) async fn run(args: StatusArgs, db: &Path) -> anyhow::Result<Exit> {
-    use sqlx::Connection;
-
-    let mut conn = open_read_only(db).await?;
-    let overview = overview(&mut conn, Clock::start().now_us()).await;
-    conn.close().await?;
-    let overview = overview?;
+    let overview = overview(db, Clock::start()).await?;
     let mut out = anstream::stdout();
     let written = match args.json {
         true => serde_json::to_writer_pretty(&mut out, &overview).map_err(io::Error::from).and_then(|()| writeln!(out)),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use crate::clock::Micros;
 
 /// A worker that could give no sign of life for so long sends nothing more: a little later it is taken for dead.
-pub const MARGIN_US: Micros = 10_000_000;
+const MARGIN_US: Micros = 10_000_000;
 
 /// What the last verbs of a shared store found out. A moment old is new enough, so the order of these does not matter.
 #[derive(Debug)]

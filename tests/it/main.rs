@@ -6,6 +6,8 @@ mod console;
 mod hostile;
 mod library;
 mod opening;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod processing;
 mod random_numbers;
 mod rate;

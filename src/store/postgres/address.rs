@@ -65,7 +65,7 @@ fn shown(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or_default();
     let user = options.get_username();
     match options.get_socket() {
-        Some(socket) => format!("postgres://{user}@/{database}?host={}", socket.display()),
+        Some(socket) => format!("postgres://{user}@localhost/{database}?host={}", socket.display()),
         None => {
             let port = Some(options.get_port()).filter(|port| *port != 5432);
             let port = port.map(|port| format!(":{port}")).unwrap_or_default();

@@ -63,7 +63,7 @@ fn server(db: &Path) -> Option<&'static Address> {
 /// What cannot be done on a server yet.
 pub(crate) fn refuse(verb: &str, db: &Path) -> UsageError {
     UsageError(format!(
-        "`haul {verb}` does not work on PostgreSQL yet; nothing was done to {}. There are run, resume, import, status, query, pause, \
+        "`haul {verb}` does not work on PostgreSQL yet; nothing was done to {}. There are run, resume, import, status, pause, \
          unpause, stop and rate; `psql` reads the same tables and views",
         db.display()
     ))

@@ -34,8 +34,10 @@ pub struct PostgresStore {
     run: AtomicI64,
     /// What becomes of a POST or PATCH of another run that is dead.
     on_uncertain: std::sync::Mutex<OnUncertain>,
-    /// As it was at the last look.
-    changes: std::sync::Mutex<String>,
+    /// Changes that were made by others, as far as they were seen.
+    seen: AtomicI64,
+    /// Changes that were made over this store.
+    own: AtomicI64,
     shared: Shared,
     /// Limits hold for all workers together; without, permits are written down as they are given.
     joint: bool,
@@ -150,11 +152,15 @@ impl PostgresStore {
             clock,
             run: AtomicI64::new(0),
             on_uncertain: std::sync::Mutex::default(),
-            changes: std::sync::Mutex::default(),
+            seen: AtomicI64::new(0),
+            own: AtomicI64::new(0),
             shared: Shared::default(),
             joint: false,
         };
         store.bring_up_to_date(create).await?;
+        // What others write from here on is a change; the first look may come long after a first claim.
+        let changes = read_tx!(store, "look at the database", |tx| scalar!(tx, "changes.sql"))?;
+        store.seen.store(changes, Ordering::Relaxed);
         Ok(store)
     }
 
@@ -199,10 +205,16 @@ impl PostgresStore {
         *self.on_uncertain.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Whether the number is another than at the last look.
-    fn has_changed(&self, changes: String) -> bool {
-        let mut known = self.changes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        std::mem::replace(&mut *known, changes.clone()) != changes
+    /// Whether others have changed anything since the last look.
+    fn has_changed(&self, changes: i64) -> bool {
+        let by_others = changes - self.own.load(Ordering::Relaxed);
+        self.seen.swap(by_others, Ordering::Relaxed) != by_others
+    }
+
+    /// This very store has changed something, once, where it did: that is no news to it.
+    fn told<T>(&self, done: T, changed: impl FnOnce(&T) -> bool) -> T {
+        self.own.fetch_add(i64::from(changed(&done)), Ordering::Relaxed);
+        done
     }
 
     fn for_all(&self) -> Option<&Shared> {
@@ -226,13 +238,15 @@ impl Store for PostgresStore {
     }
 
     async fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
-        write_tx!(self, "import rows", |tx| import::alone(tx, import, chunk, now_us).await?)
+        let done = write_tx!(self, "import rows", |tx| import::alone(tx, import, chunk, now_us).await?);
+        self.told(done, Result::is_ok)
     }
 
     async fn import_whole<P: Parts>(&self, parts: &mut P, now_us: Micros) -> Done<bool> {
         let mut session = self.session().await;
         let whole = import::whole(&mut session, parts, now_us).await;
         // What was handed over is gone: it is not done again here.
+        let whole = self.told(whole, |whole| matches!(whole, Ok(true)));
         whole.map_err(|failed| import::never_again(session.told("import all or nothing", failed, u32::MAX)))
     }
 
@@ -261,7 +275,7 @@ impl Store for PostgresStore {
         *self.on_uncertain.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = run.on_uncertain;
         self.run.store(found.run, Ordering::Relaxed);
         self.shared.beaten(began_us);
-        Ok(found)
+        Ok(self.told(found, |_| true))
     }
 
     async fn claim(&self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Done<Vec<Lease>> {
@@ -347,7 +361,7 @@ impl Store for PostgresStore {
 
     async fn look(&self, run: i64, beat: Option<&Beat>) -> Done<Look> {
         let before_us = self.clock.now_us();
-        let (control, changes, death, server_us): (Option<String>, String, bool, Micros) =
+        let (control, changes, death, server_us): (Option<String>, i64, bool, Micros) =
             read_tx!(self, "look at the database", |tx| {
                 let row = &rows!(tx, "look.sql", run)[0];
                 (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?)
@@ -389,7 +403,8 @@ impl Store for PostgresStore {
     }
 
     async fn keep_limits(&self, limits: &[Limit]) -> Done<()> {
-        write_tx!(self, "change the limits", |tx| recover::steer_limits(tx, limits).await?)
+        let done = write_tx!(self, "change the limits", |tx| recover::steer_limits(tx, limits).await?);
+        self.told(done, Result::is_ok)
     }
 
     async fn limits(&self) -> Done<Vec<Limit>> {
@@ -398,7 +413,8 @@ impl Store for PostgresStore {
     }
 
     async fn grant(&self, wish: Wish, jobs: &[i64], now_us: Micros) -> Done<Granted> {
-        write_tx!(self, "move jobs", |tx| wish::grant(tx, wish, jobs, now_us).await?)
+        let done = write_tx!(self, "move jobs", |tx| wish::grant(tx, wish, jobs, now_us).await?);
+        self.told(done, |done| done.as_ref().is_ok_and(|granted: &Granted| granted.moved() > 0))
     }
 
     async fn prune(&self, jobs: &[i64]) -> Done<u64> {

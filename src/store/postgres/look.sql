@@ -2,7 +2,7 @@
 -- jobs or limits have changed, whether another run is dead as in lock_dead.sql, and the time. One row, whatever there is.
 SELECT
     (SELECT CASE WHEN ended_at_us IS NULL THEN control ELSE 'stop' END FROM runs WHERE id = $1),
-    (SELECT value FROM meta WHERE name = 'changes'),
+    (SELECT value::bigint FROM meta WHERE name = 'changes'),
     EXISTS (SELECT 1 FROM runs WHERE ended_at_us IS NULL AND id <> $1
             AND heartbeat_at_us < (extract(epoch FROM clock_timestamp()) * 1000000)::bigint - 15000000
             AND (pg_postmaster_start_time() < clock_timestamp() - interval '15 s'

@@ -89,14 +89,13 @@ impl Verb {
     fn of_a_file(&self) -> Option<&'static str> {
         match self {
             Self::Show(_) => Some("show"),
-            Self::Query(_) => Some("query"),
             Self::Retry(_) => Some("retry"),
             Self::Reprocess(_) => Some("reprocess"),
             Self::Cancel(_) => Some("cancel"),
             Self::Prune(_) => Some("prune"),
             Self::Export(_) => Some("export"),
             Self::Demo(_) => Some("demo"),
-            Self::Run(_) | Self::Resume(_) | Self::Import(_) | Self::Status(_) => None,
+            Self::Run(_) | Self::Resume(_) | Self::Import(_) | Self::Status(_) | Self::Query(_) => None,
             Self::Pause(_) | Self::Unpause(_) | Self::Rate(_) | Self::Stop(_) => None,
         }
     }

@@ -3,9 +3,11 @@
 //! Everywhere else it is a path. Of a server that path is its address without the password, so no message can show that; what opens it
 //! stays here.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 #[cfg(feature = "postgres")]
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use haul::clock::{Clock, Micros};
 use haul::job::Wish;
@@ -14,7 +16,8 @@ use haul::minutes::Minutes;
 use haul::report::Overview;
 use haul::settings::Durability;
 #[cfg(feature = "postgres")]
-use haul::store::postgres::{Address, PostgresStore};
+use haul::store::postgres::{Address, PostgresConsole, PostgresQuery, PostgresStore};
+use haul::store::sqlite::console::{Console, Query, QueryError, Value};
 use haul::store::sqlite::{self, Remembered, SqliteStore};
 use haul::store::{
     Beat, Chunk, Committed, Counts, Further, Granted, Imported, Lease, Look, NewRun, Parts, Recovered, Reject, Rerender,
@@ -60,11 +63,68 @@ fn server(db: &Path) -> Option<&'static Address> {
     SERVER.get().filter(|(shown, _)| shown == db).map(|(_, address)| address)
 }
 
+/// SQL that somebody typed, over either.
+pub(crate) enum Asked<'p> {
+    File(Console, Query<'p>),
+    #[cfg(feature = "postgres")]
+    Server(PostgresConsole, PostgresQuery),
+}
+
+impl<'p> Asked<'p> {
+    /// Opens the database and checks the statement.
+    pub(crate) async fn of(db: &Path, sql: &str, params: &'p [(String, String)]) -> Result<Self, QueryError> {
+        #[cfg(feature = "postgres")]
+        if let Some(address) = server(db) {
+            let mut console = PostgresConsole::open(address).await?;
+            let query = console.prepare(sql, params).await?;
+            return Ok(Self::Server(console, query));
+        }
+        let mut console = Console::open(db).await?;
+        match console.prepare(sql, params).await {
+            Ok(query) => Ok(Self::File(console, query)),
+            Err(error) => {
+                console.close().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Names of its columns.
+    pub(crate) fn columns(&self) -> Vec<String> {
+        match self {
+            Self::File(_, query) => query.columns.clone(),
+            #[cfg(feature = "postgres")]
+            Self::Server(_, query) => query.columns.clone(),
+        }
+    }
+
+    /// Hands its rows over one by one, until there are no more or `each` breaks.
+    pub(crate) async fn run(
+        &mut self,
+        timeout: Duration,
+        each: impl FnMut(&[Value]) -> std::io::Result<ControlFlow<()>>,
+    ) -> Result<(), QueryError> {
+        match self {
+            Self::File(console, query) => console.run(query, timeout, each).await,
+            #[cfg(feature = "postgres")]
+            Self::Server(console, query) => console.run(query, timeout, each).await,
+        }
+    }
+
+    pub(crate) async fn close(self) -> Done<()> {
+        match self {
+            Self::File(console, _) => console.close().await,
+            #[cfg(feature = "postgres")]
+            Self::Server(console, _) => console.close().await,
+        }
+    }
+}
+
 /// What cannot be done on a server yet.
 pub(crate) fn refuse(verb: &str, db: &Path) -> UsageError {
     UsageError(format!(
-        "`haul {verb}` does not work on PostgreSQL yet; nothing was done to {}. There are run, resume, import, status, pause, \
-         unpause, stop and rate; `psql` reads the same tables and views",
+        "`haul {verb}` does not work on PostgreSQL yet; nothing was done to {}. There are run, resume, import, status, query, \
+         pause, unpause, stop and rate",
         db.display()
     ))
 }

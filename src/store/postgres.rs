@@ -3,6 +3,7 @@
 //! A run is a worker here: many may be going at once. Times by which they go together are those of the server.
 
 mod address;
+mod console;
 mod rows;
 mod session;
 mod text;
@@ -14,6 +15,7 @@ use sqlx::postgres::PgRow;
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use address::{Address, AddressError};
+pub use console::{PostgresConsole, PostgresQuery};
 use session::{Session, Tx};
 
 use super::sqlite::Remembered;

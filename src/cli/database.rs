@@ -20,8 +20,8 @@ use haul::store::postgres::{Address, PostgresConsole, PostgresQuery, PostgresSto
 use haul::store::sqlite::console::{Console, Query, QueryError, Value};
 use haul::store::sqlite::{self, Remembered, SqliteStore};
 use haul::store::{
-    Beat, Chunk, Committed, Counts, Further, Granted, Imported, Lease, Look, NewRun, Parts, Recovered, Reject, Rerender,
-    Rerendered, RunOutcome, Shared, Spent, Store, StoreError, Want, WriteBack,
+    Beat, Chunk, Committed, Counts, Further, Granted, Imported, Lease, Look, NewRun, Parts, Recovered, Reject,
+    Rerender, Rerendered, RunOutcome, Shared, Spent, Store, StoreError, Want, WriteBack,
 };
 
 use super::exit::UsageError;
@@ -135,7 +135,7 @@ pub(crate) enum Database {
     File(SqliteStore),
     /// On a server.
     #[cfg(feature = "postgres")]
-    Server(PostgresStore),
+    Server(Box<PostgresStore>),
 }
 
 /// The same call on whichever it is.
@@ -154,7 +154,7 @@ impl Database {
     pub(crate) async fn open(db: &Path, durability: Durability, create: bool) -> Done<Self> {
         #[cfg(feature = "postgres")]
         if let Some(address) = server(db) {
-            return Ok(Self::Server(PostgresStore::open(address.clone(), create).await?));
+            return Ok(Self::Server(Box::new(PostgresStore::open(address.clone(), create).await?)));
         }
         Ok(Self::File(SqliteStore::open(db, durability, create).await?))
     }
@@ -170,7 +170,7 @@ impl Database {
             #[cfg(feature = "postgres")]
             Self::Server(store) => {
                 let clock = store.clock().await?;
-                Ok((Self::Server(store.jointly(clock)), clock))
+                Ok((Self::Server(Box::new(store.jointly(clock))), clock))
             }
             file => Ok((file, clock)),
         }

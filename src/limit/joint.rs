@@ -97,7 +97,11 @@ impl Joint {
         let planned = planned.iter().map(|due_us| (void_after(*due_us).saturating_add(counts_for_us), 1));
         let kept = self.counting.iter().copied().chain(planned).filter(|(free_us, _)| *free_us > at_us);
         let used: u64 = kept.clone().map(|(_, permits)| permits).sum();
-        if used < u64::from(self.limit.permits) { at_us } else { kept.map(|(free_us, _)| free_us).min().unwrap_or(at_us) }
+        if used < u64::from(self.limit.permits) {
+            at_us
+        } else {
+            kept.map(|(free_us, _)| free_us).min().unwrap_or(at_us)
+        }
     }
 }
 

@@ -342,13 +342,7 @@ impl Store for PostgresStore {
     async fn next_due(&self) -> Done<Option<Micros>> {
         const MOMENT_US: Micros = 1_000_000;
         let (run, now_us) = (self.run.load(Ordering::Relaxed), self.clock.now_us());
-        read_tx!(self, "look for the next job", |tx| {
-            let due_us: Option<Micros> = scalar!(tx, "next_due.sql");
-            match due_us {
-                None if run != 0 && scalar!(tx, "held_by_others.sql", run) => Some(now_us + MOMENT_US),
-                due_us => due_us,
-            }
-        })
+        read_tx!(self, "look for the next job", |tx| scalar!(tx, "next_due.sql", run, now_us + MOMENT_US))
     }
 
     async fn next_to_process(&self) -> Done<Option<Micros>> {
@@ -443,7 +437,8 @@ impl PostgresStore {
     async fn take_up_the_dead(&self, run: i64, now_us: Micros) -> Done<()> {
         let again = self.on_uncertain();
         let found: Recovered =
-            write_tx!(self, "take up what a dead run held", |tx| recover::free_the_dead(tx, run, again, now_us).await?)?;
+            write_tx!(self, "take up what a dead run held", |tx| recover::free_the_dead(tx, run, again, now_us)
+                .await?)?;
         let Recovered { interrupted, poisoned, lost, .. } = found;
         tracing::info!(interrupted, poisoned, lost, "another worker is dead; what it held goes on");
         Ok(())

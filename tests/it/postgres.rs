@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 mod fleet;
+mod statements;
 
 /// Makes a skip a failure.
 const REQUIRED: &str = "HAUL_TEST_POSTGRES";
@@ -126,7 +127,10 @@ impl Server {
     pub(crate) fn restart(&self, how: &str) {
         let log = self.folder.join("log");
         let data = self.folder.join("data");
-        let options = format!("-c listen_addresses='' -c unix_socket_directories='{}' -c max_connections=400", self.folder.display());
+        let options = format!(
+            "-c listen_addresses='' -c unix_socket_directories='{}' -c max_connections=400",
+            self.folder.display()
+        );
         let call = |args: &[&str]| {
             let mut command = Command::new(if is_root() { "setpriv" } else { "env" });
             if is_root() {

@@ -12,8 +12,8 @@ use crate::limit::{LEAST_STEP_US, Limit, Spend};
 use crate::minutes::Minutes;
 use crate::settings::OnUncertain;
 use crate::store::{
-    Beat, Committed, Further, Granted, Lease, Look, NewRun, Recovered, Reject, RunOutcome, Spent, WallClock, Want, WriteBack,
-    within_bytes,
+    Beat, Committed, Further, Granted, Lease, Look, NewRun, Recovered, Reject, RunOutcome, Spent, WallClock, Want,
+    WriteBack, within_bytes,
 };
 
 use super::tables::{Attempt, Job, KeptLimit, Run, Tables, next_id};

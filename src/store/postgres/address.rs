@@ -20,7 +20,9 @@ pub struct Address {
 
 /// What is wrong with an address; never the address itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this is no address of a PostgreSQL database: {reason}; write postgres://USER@HOST/DATABASE, the password in PGPASSWORD")]
+#[error(
+    "this is no address of a PostgreSQL database: {reason}; write postgres://USER@HOST/DATABASE, the password in PGPASSWORD"
+)]
 pub struct AddressError {
     reason: String,
 }
@@ -109,7 +111,9 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_without_what_was_given() {
-        for text in ["postgres://me:hunter2@host:port/jobs", "postgres://me:hunter2@host", "mysql://me:hunter2@host/jobs"] {
+        for text in
+            ["postgres://me:hunter2@host:port/jobs", "postgres://me:hunter2@host", "mysql://me:hunter2@host/jobs"]
+        {
             let said = text.parse::<Address>().expect_err("no address").to_string();
             assert!(!said.contains("hunter2") && said.contains("postgres://USER@HOST/DATABASE"), "{said}");
         }

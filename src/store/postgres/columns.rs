@@ -24,7 +24,9 @@ pub(super) async fn write_jobs(tx: &mut Tx, batch: &[&WriteBack], run: i64, now_
     let of = |number: fn(&Standing) -> u32| -> Vec<i32> {
         batch.iter().map(|write| number(&write.next.standing).cast_signed()).collect()
     };
-    let error = |write: &&WriteBack| write.next.error.as_ref().map(|(t, m)| (t.as_str().to_owned(), text::kept(m).into_owned()));
+    let error = |write: &&WriteBack| {
+        write.next.error.as_ref().map(|(t, m)| (t.as_str().to_owned(), text::kept(m).into_owned()))
+    };
     let (types, messages): (Vec<_>, Vec<_>) = batch.iter().map(|write| error(write).unzip()).unzip();
     let states: Vec<&str> = batch.iter().map(|write| write.next.standing.state.as_str()).collect();
     let was: Vec<Option<&str>> = batch.iter().map(|write| write.next.standing.was.map(State::as_str)).collect();
@@ -53,7 +55,8 @@ pub(super) async fn write_attempts(tx: &mut Tx, batch: &[&WriteBack], run: i64) 
     let of = |span: fn(&Measured) -> Option<i64>| -> Vec<Option<i64>> {
         batch.iter().map(|write| span(&write.measured)).collect()
     };
-    let fault = |write: &&WriteBack| write.next.fault().map(|(t, m)| (t.as_str().to_owned(), text::kept(m).into_owned()));
+    let fault =
+        |write: &&WriteBack| write.next.fault().map(|(t, m)| (t.as_str().to_owned(), text::kept(m).into_owned()));
     let (types, messages): (Vec<_>, Vec<_>) = batch.iter().map(|write| fault(write).unzip()).unzip();
     let (jobs, attempts) = leases(batch.iter().map(|write| (write.job, write.attempt)));
     execute!(

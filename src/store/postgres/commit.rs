@@ -25,7 +25,8 @@ pub(super) async fn outcomes<'b>(
     now_us: Micros,
 ) -> Inner<Written<'b>> {
     let standing = fence(tx, run, batch.iter().map(|write| (write.job, write.attempt))).await?;
-    let mut written = Written { committed: Committed::default(), differences: Differences::default(), batch: Vec::new() };
+    let mut written =
+        Written { committed: Committed::default(), differences: Differences::default(), batch: Vec::new() };
     for (at, (write, stood)) in batch.iter().zip(&standing).enumerate() {
         match stood {
             None => written.committed.stale.push(at),
@@ -74,11 +75,7 @@ fn by_the_server(moved: &[(Micros, Micros)], limits: &[Joint], shared: Option<&S
 }
 
 /// Where jobs stand whose lease is still held, with the type of their last failure, in the order of the leases.
-async fn fence(
-    tx: &mut Tx,
-    run: i64,
-    held: impl Iterator<Item = (i64, u32)>,
-) -> Inner<Vec<Option<(State, String)>>> {
+async fn fence(tx: &mut Tx, run: i64, held: impl Iterator<Item = (i64, u32)>) -> Inner<Vec<Option<(State, String)>>> {
     let (jobs, attempts) = columns::leases(held);
     let mut standing = vec![None; jobs.len()];
     for row in rows!(tx, "fence.sql", jobs, attempts, run) {
@@ -89,12 +86,7 @@ async fn fence(
 }
 
 /// Writes permits down for further requests of jobs that are held.
-pub(super) async fn further(
-    tx: &mut Tx,
-    run: i64,
-    further: &[Further],
-    shared: Option<&Shared>,
-) -> Inner<Vec<Spent>> {
+pub(super) async fn further(tx: &mut Tx, run: i64, further: &[Further], shared: Option<&Shared>) -> Inner<Vec<Spent>> {
     let mut limits = share::lock(tx).await?;
     let standing = fence(tx, run, further.iter().map(|one| (one.job, one.attempt))).await?;
     let held = standing.iter().flatten().count();

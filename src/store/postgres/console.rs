@@ -43,7 +43,8 @@ impl PostgresConsole {
             return Err(QueryError::Nothing);
         }
         // What is prepared by itself cannot end the parenthesis that it is put in below.
-        let statement = self.0.prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await.map_err(|e| said(e, Duration::ZERO))?;
+        let statement =
+            self.0.prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await.map_err(|e| said(e, Duration::ZERO))?;
         let columns = statement.columns().iter().map(|column| column.name().to_owned()).collect();
         Ok(PostgresQuery { sql, values, columns })
     }
@@ -65,7 +66,10 @@ impl PostgresConsole {
         };
         begun.await.map_err(|e| failed("run the query", e))?;
         // Any type comes as JSON, its values in the order of the columns. As a subquery it can be nothing but a SELECT or VALUES.
-        let sql = format!("SELECT (SELECT json_agg(e.value)::text FROM json_each(row_to_json(q)) AS e) FROM (\n{}\n) AS q", query.sql);
+        let sql = format!(
+            "SELECT (SELECT json_agg(e.value)::text FROM json_each(row_to_json(q)) AS e) FROM (\n{}\n) AS q",
+            query.sql
+        );
         let mut statement = sqlx::query(AssertSqlSafe(sql)).persistent(false);
         for value in &query.values {
             statement = match (value.parse::<i64>(), value.parse::<f64>()) {
@@ -146,7 +150,8 @@ fn number(sql: &str, given: &[(String, String)]) -> Result<(String, Vec<String>)
     let (mut numbered, mut used, mut rest) = (String::new(), Vec::<usize>::new(), sql);
     let in_name = |c: char| c.is_alphanumeric() || c == '_';
     while let Some(first) = rest.chars().next() {
-        let until = |end: &str| rest[first.len_utf8()..].find(end).map_or(rest.len(), |at| first.len_utf8() + at + end.len());
+        let until =
+            |end: &str| rest[first.len_utf8()..].find(end).map_or(rest.len(), |at| first.len_utf8() + at + end.len());
         let length = match first {
             '\'' => until("'"),
             '"' => until("\""),

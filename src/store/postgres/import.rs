@@ -138,20 +138,8 @@ async fn known<'j>(
     let keys: Vec<String> = others.iter().map(|at| keys[*at].clone()).collect();
     let rules: Vec<i32> = others.iter().map(|at| rule(jobs[*at].on_conflict)).collect();
     let mut known = Vec::new();
-    for row in rows!(
-        tx,
-        "import_conflicts.sql",
-        places,
-        last,
-        keys,
-        methods,
-        urls,
-        headers,
-        rows,
-        texts,
-        bytes,
-        rules
-    ) {
+    for row in rows!(tx, "import_conflicts.sql", places, last, keys, methods, urls, headers, rows, texts, bytes, rules)
+    {
         let at = usize::try_from(row.try_get::<i64, _>(0)?)?.saturating_sub(1);
         known.push((&jobs[at], row.try_get(1)?, row.try_get(2)?));
     }

@@ -146,10 +146,7 @@ async fn rekey(tx: &mut Tx, keys: Vec<(i64, String)>, done: &mut Rerendered) -> 
 
 /// Some of the marked keys, in their order.
 async fn marked(tx: &mut Tx, after: &str) -> Inner<Vec<(i64, String)>> {
-    rows!(tx, "keys_between.sql", after, AFTER_MARK)
-        .iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-        .collect()
+    rows!(tx, "keys_between.sql", after, AFTER_MARK).iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
 async fn take_marks_away(tx: &mut Tx, stop: &(dyn Fn() -> bool + Sync), done: &mut Rerendered) -> Inner<()> {

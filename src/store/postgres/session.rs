@@ -91,7 +91,8 @@ impl Session {
         let most_ms = (50_u32 << self.refused.min(5)).min(1_000);
         if self.refused > 0 {
             let share = chance(self.clock.now_us().unsigned_abs(), i64::from(self.refused), std::process::id());
-            let wait = Duration::from_millis(u64::from(most_ms / 4)) + Duration::from_millis(most_ms.into()).mul_f64(share);
+            let wait =
+                Duration::from_millis(u64::from(most_ms / 4)) + Duration::from_millis(most_ms.into()).mul_f64(share);
             self.clock.sleep_until_us(self.clock.now_us() + crate::clock::micros(wait)).await;
         }
         self.refused += 1;
@@ -193,7 +194,10 @@ impl Session {
         let code = code(&source);
         let code = code.as_deref();
         if unknown {
-            return Some(StoreError::Database { doing: format!("{doing}; whether it was written is not known"), source });
+            return Some(StoreError::Database {
+                doing: format!("{doing}; whether it was written is not known"),
+                source,
+            });
         }
         // A deadlock, or an order of transactions that could not be.
         let in_the_way = matches!(code, Some("40001" | "40P01"));

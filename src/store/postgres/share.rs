@@ -32,7 +32,12 @@ pub(super) async fn lock(tx: &mut Tx) -> Inner<Vec<Joint>> {
 pub(super) type Permit = (Micros, Micros);
 
 /// At most so many permits of the next while, under the lock; `None`: no limit holds. What is used of them is then told to [`keep`].
-pub(super) async fn permits(tx: &mut Tx, limits: &mut [Joint], most: usize, shared: &Shared) -> Inner<Option<Vec<Permit>>> {
+pub(super) async fn permits(
+    tx: &mut Tx,
+    limits: &mut [Joint],
+    most: usize,
+    shared: &Shared,
+) -> Inner<Option<Vec<Permit>>> {
     if limits.is_empty() {
         shared.permit_from(0);
         return Ok(None);

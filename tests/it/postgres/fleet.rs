@@ -2,8 +2,8 @@
 //!
 //! `HAUL_TEST_FLEET_S=60` kills one of four every 2 s for so long.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -43,7 +43,21 @@ impl Fleet {
     /// One more worker.
     fn join(&self, rate: &str) -> Child {
         let mut worker = self.haul(&["resume", "--rate", rate, "-c", "64"]);
-        worker.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("a worker")
+        let said = std::fs::File::options().create(true).append(true).open(self.said()).expect("a log");
+        worker.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said).spawn().expect("a worker")
+    }
+
+    /// What the workers say.
+    fn said(&self) -> PathBuf {
+        self.folder.path().join("said.txt")
+    }
+
+    /// Waits for the ends of workers: all is done.
+    async fn end(&self, workers: Vec<Child>) {
+        for worker in workers {
+            let code = ended(worker).await;
+            assert_eq!(code, Some(0), "{}", std::fs::read_to_string(self.said()).unwrap_or_default());
+        }
     }
 
     /// All are done, each once but for those that a dead worker held; and no window held more than that.
@@ -114,9 +128,7 @@ async fn many_workers_are_one_table_and_one_limit_and_what_a_dead_one_held_goes_
     victim.kill().expect("killed");
     victim.wait().expect("its end");
     let held = fleet.held_by(victim.id()).await;
-    for worker in workers {
-        assert_eq!(ended(worker).await, Some(0), "all is done");
-    }
+    fleet.end(workers).await;
     fleet.check(40, held.unsigned_abs()).await;
 }
 
@@ -142,9 +154,7 @@ async fn a_fleet_of_which_one_dies_every_two_seconds_loses_nothing() {
         kills += 1;
         workers.push(fleet.join("200/s"));
     }
-    for worker in workers {
-        assert_eq!(ended(worker).await, Some(0), "all is done");
-    }
+    fleet.end(workers).await;
     let took_s = (clock.now_us() - began_us) as f64 / SECOND_US as f64;
     eprintln!("{kills} kills, {jobs} jobs in {took_s:.1} s: {:.0}/s", jobs as f64 / took_s);
     fleet.check(200, resent.unsigned_abs()).await;
@@ -165,10 +175,6 @@ async fn workers_outlast_restarts_of_the_server_and_cut_connections() {
         fleet.database.cut(&mut conn).await;
         nap(100).await;
     }
-    let mut codes = BTreeSet::new();
-    for worker in workers {
-        codes.insert(ended(worker).await);
-    }
-    assert_eq!(codes, BTreeSet::from([Some(0)]), "all is done");
+    fleet.end(workers).await;
     fleet.check(40, 0).await;
 }

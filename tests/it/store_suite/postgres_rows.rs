@@ -57,7 +57,8 @@ async fn map<K: Ord, V>(conn: &mut PgConnection, sql: &'static str, row: fn(&PgR
 }
 
 async fn rows(conn: &mut PgConnection) -> Rows {
-    let responses = "SELECT job_id, attempt, status_code, coalesce(body_bytes, convert_to(body, 'UTF8')) FROM responses";
+    let responses =
+        "SELECT job_id, attempt, status_code, coalesce(body_bytes, convert_to(body, 'UTF8')) FROM responses";
     let rejected = "SELECT import_id, line, reason FROM rejected";
     let imports = "SELECT id, rows, added, rejected FROM imports";
     let spends = "SELECT limit_name, until_us, permits FROM spends WHERE permits > 0";

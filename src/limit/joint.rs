@@ -19,6 +19,9 @@ pub const SLACK_US: Micros = 30_000;
 /// Times after which permits are void are rounded up to this, so that many share one row.
 const ROUND_US: Micros = 5_000;
 
+/// No worker is so slow that its permits fall due later than this.
+const FURTHEST_US: Micros = 2_000_000;
+
 /// A pace that nobody kept for so long has nothing to make up for.
 const CATCH_UP_US: Micros = 50_000;
 
@@ -63,7 +66,7 @@ pub fn schedule(limits: &[Joint], most: usize, now_us: Micros) -> Schedule {
     let mut schedule = Schedule { due_us: Vec::new(), next_us: now_us };
     loop {
         // A pace that was written down before the server's clock was set back is not waited for.
-        let paced_us = last_us.min(now_us.max(paused_until_us) + HORIZON_US + period_us) + period_us;
+        let paced_us = last_us.min(now_us.max(paused_until_us) + FURTHEST_US + period_us) + period_us;
         schedule.next_us = free_us(limits, &schedule.due_us, now_us.max(paused_until_us).max(paced_us));
         if schedule.due_us.len() == most || schedule.next_us > now_us + HORIZON_US {
             return schedule;

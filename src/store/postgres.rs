@@ -281,11 +281,13 @@ impl Store for PostgresStore {
     }
 
     async fn claim(&self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Done<Vec<Lease>> {
-        let shared = self.for_all();
-        write_tx!(self, "claim jobs", |tx| {
+        let (shared, began_us) = (self.for_all(), self.clock.now_us());
+        let claimed = write_tx!(self, "claim jobs", |tx| {
             let limits = share::lock(tx).await?;
             claim::claim(tx, limits, run, want, spends, shared, now_us).await?
-        })
+        });
+        self.shared.took(self.clock.now_us() - began_us);
+        claimed
     }
 
     async fn commit(&self, run: i64, batch: &[WriteBack], minutes: &Minutes, now_us: Micros) -> Done<Committed> {
@@ -306,13 +308,15 @@ impl Store for PostgresStore {
         spends: &[Micros],
         now_us: Micros,
     ) -> Done<(Committed, Vec<Lease>)> {
-        let shared = self.for_all();
-        write_tx!(self, "write outcomes back and claim jobs", |tx| {
+        let (shared, began_us) = (self.for_all(), self.clock.now_us());
+        let exchanged = write_tx!(self, "write outcomes back and claim jobs", |tx| {
             let limits = share::lock(tx).await?;
             let written = commit::outcomes(tx, run, batch, &limits, shared, now_us).await?;
             let leases = claim::claim(tx, limits, run, want, spends, shared, now_us).await?;
             (commit::numbers(tx, written, minutes, now_us).await?, leases)
-        })
+        });
+        self.shared.took(self.clock.now_us() - began_us);
+        exchanged
     }
 
     async fn spend(&self, run: i64, further: &[Further]) -> Done<Vec<Spent>> {

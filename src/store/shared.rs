@@ -13,12 +13,13 @@ pub struct Shared {
     next_permit_us: AtomicI64,
     beaten_us: AtomicI64,
     skew_us: AtomicI64,
+    lead_us: AtomicI64,
 }
 
 impl Default for Shared {
     fn default() -> Self {
         let beaten_us = AtomicI64::new(Micros::MAX - MARGIN_US); // before the run begins nobody waits for a sign
-        Self { next_permit_us: AtomicI64::new(0), beaten_us, skew_us: AtomicI64::new(0) }
+        Self { next_permit_us: AtomicI64::new(0), beaten_us, skew_us: AtomicI64::new(0), lead_us: AtomicI64::new(0) }
     }
 }
 
@@ -38,6 +39,17 @@ impl Shared {
     /// The clock of this worker is ahead of the server's by so much, as far as that matters.
     pub(super) fn skew_us(&self) -> Micros {
         self.skew_us.load(Ordering::Relaxed)
+    }
+
+    /// What a claim takes, as far as is known: its permits are to fall due when it is durable, not before.
+    pub(super) fn lead_us(&self) -> Micros {
+        self.lead_us.load(Ordering::Relaxed)
+    }
+
+    /// A claim took so long.
+    pub(super) fn took(&self, took_us: Micros) {
+        const MOST_US: Micros = 1_000_000;
+        self.lead_us.store((3 * self.lead_us() + took_us.clamp(0, MOST_US)) / 4, Ordering::Relaxed);
     }
 
     pub(super) fn permit_from(&self, at_us: Micros) {

@@ -3,7 +3,7 @@
 //! Where there are none (Debian: `apt-get install postgresql`), what needs one is skipped, and says so; with
 //! `HAUL_TEST_POSTGRES=required` that is a failure.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -47,7 +47,7 @@ impl Server {
     pub(crate) fn start() -> Option<Self> {
         let Some(bin) = binaries() else {
             assert!(std::env::var_os(REQUIRED).is_none(), "there is no PostgreSQL on this machine, and it is required");
-            eprintln!("SKIPPED: there is no PostgreSQL on this machine (Debian: apt-get install postgresql)");
+            say("SKIPPED: there is no PostgreSQL on this machine (Debian: apt-get install postgresql)");
             return None;
         };
         let folder = tempfile::tempdir().expect("a folder").keep();
@@ -71,6 +71,12 @@ impl Server {
     fn url(&self, database: &str) -> String {
         format!("postgres://haul@localhost/{database}?host={}", self.folder.display())
     }
+}
+
+/// For whoever watches the tests.
+fn say(text: &str) {
+    // Where stderr is closed there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn is_root() -> bool {

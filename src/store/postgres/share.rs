@@ -42,9 +42,9 @@ pub(super) async fn permits(
         shared.permit_from(0);
         return Ok(None);
     }
-    let mut now_us = 0;
+    let (mut now_us, lead_us) = (0, shared.lead_us());
     let mut counting: BTreeMap<String, Vec<(Micros, u64)>> = BTreeMap::new();
-    for row in rows!(tx, "counting.sql", HORIZON_US) {
+    for row in rows!(tx, "counting.sql", HORIZON_US + lead_us) {
         let (name, free_us): (Option<String>, Micros) = (row.try_get(0)?, row.try_get(1)?);
         match name {
             None => now_us = free_us,
@@ -54,14 +54,14 @@ pub(super) async fn permits(
     for joint in &mut *limits {
         joint.counting = counting.remove(&joint.limit.name).unwrap_or_default();
     }
-    let schedule = schedule(limits, most, now_us);
+    let schedule = schedule(limits, most, now_us + lead_us);
     let apart = crate::backoff::chance(now_us.unsigned_abs(), 0, std::process::id()) * APART_US;
     // Where all that was asked for is to be had, there may be more.
     let full = schedule.due_us.len() == most;
-    let next_us = (schedule.next_us - ASK_AHEAD_US).min(now_us + MOST_US) + apart as Micros;
+    let next_us = (schedule.next_us - lead_us - ASK_AHEAD_US).min(now_us + MOST_US) + apart as Micros;
     let from_us = if full { 0 } else { next_us + shared.skew_us() };
     shared.permit_from(from_us);
-    Ok(Some(schedule.due_us.into_iter().map(|due_us| (due_us, void_after(due_us))).collect()))
+    Ok(Some(schedule.due_us.into_iter().map(|due_us| (due_us, void_after(due_us + lead_us))).collect()))
 }
 
 /// Writes down that the permits up to this one are used.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use haul::clock::{Clock, SECOND_US};
 use sqlx::{PgConnection, Row};
 
-use super::{Database, Server as Postgres};
+use super::{Database, Server as Postgres, say};
 use crate::checker::{arrivals_per_key, max_window};
 use crate::server::{Script, Server};
 
@@ -79,7 +79,7 @@ impl Fleet {
         assert_eq!(per_key.len(), self.jobs);
         let resent = per_key.values().map(|n| n - 1).sum();
         assert!(resent <= resent_at_most, "{resent} sent again, of at most {resent_at_most}");
-        eprintln!("largest window {largest} of {most}, {resent} of at most {resent_at_most} sent again");
+        say(&format!("largest window {largest} of {most}, {resent} of at most {resent_at_most} sent again"));
         resent
     }
 
@@ -156,7 +156,7 @@ async fn a_fleet_of_which_one_dies_every_two_seconds_loses_nothing() {
     }
     fleet.end(workers).await;
     let took_s = (clock.now_us() - began_us) as f64 / SECOND_US as f64;
-    eprintln!("{kills} kills, {jobs} jobs in {took_s:.1} s: {:.0}/s", jobs as f64 / took_s);
+    say(&format!("{kills} kills, {jobs} jobs in {took_s:.1} s: {:.0}/s", jobs as f64 / took_s));
     fleet.check(200, resent.unsigned_abs()).await;
 }
 

@@ -7,4 +7,4 @@ SELECT coalesce(
          ORDER BY due_at_us LIMIT 1),
         (SELECT due_at_us FROM jobs WHERE run_id IS NULL AND finished_at_us IS NULL AND state = 'fetched'
          ORDER BY due_at_us LIMIT 1)),
-    CASE WHEN $1 <> 0 AND EXISTS (SELECT 1 FROM jobs WHERE run_id IS NOT NULL AND run_id <> $1) THEN $2 END)
+    CASE WHEN $1::bigint <> 0 AND EXISTS (SELECT 1 FROM jobs WHERE run_id IS NOT NULL AND run_id <> $1) THEN $2::bigint END)

@@ -63,11 +63,11 @@ impl Shared {
 
     /// The server's clock was read between these two times of our own. What the way there takes is no skew.
     pub(super) fn compare(&self, before_us: Micros, server_us: Micros, after_us: Micros) {
-        const LEAST_US: Micros = 5_000;
+        const LEAST_US: Micros = 50_000; // less is the way there, and the drift of clocks, which J stands for
         let skew_us = self.skew_us();
         let (least_us, most_us) = (before_us - server_us, after_us - server_us);
         if skew_us < least_us - LEAST_US || skew_us > most_us + LEAST_US {
-            self.skew_us.store(most_us, Ordering::Relaxed);
+            self.skew_us.store((least_us + most_us) / 2, Ordering::Relaxed);
         }
     }
 }

@@ -293,8 +293,10 @@ impl Store for PostgresStore {
     async fn commit(&self, run: i64, batch: &[WriteBack], minutes: &Minutes, now_us: Micros) -> Done<Committed> {
         let shared = self.for_all();
         write_tx!(self, "write outcomes back", |tx| {
-            let limits = if commit::moves_permits(batch) { share::lock(tx).await? } else { Vec::new() };
-            let written = commit::outcomes(tx, run, batch, &limits, shared, now_us).await?;
+            if commit::moves_permits(batch) {
+                share::lock(tx).await?;
+            }
+            let written = commit::outcomes(tx, run, batch, shared, now_us).await?;
             commit::numbers(tx, written, minutes, now_us).await?
         })
     }
@@ -311,7 +313,7 @@ impl Store for PostgresStore {
         let (shared, began_us) = (self.for_all(), self.clock.now_us());
         let exchanged = write_tx!(self, "write outcomes back and claim jobs", |tx| {
             let limits = share::lock(tx).await?;
-            let written = commit::outcomes(tx, run, batch, &limits, shared, now_us).await?;
+            let written = commit::outcomes(tx, run, batch, shared, now_us).await?;
             let leases = claim::claim(tx, limits, run, want, spends, shared, now_us).await?;
             (commit::numbers(tx, written, minutes, now_us).await?, leases)
         });

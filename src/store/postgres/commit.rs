@@ -20,7 +20,7 @@ pub(super) async fn outcomes<'b>(
     tx: &mut Tx,
     run: i64,
     batch: &'b [WriteBack],
-    limits: &[Joint],
+
     shared: Option<&Shared>,
     now_us: Micros,
 ) -> Inner<Written<'b>> {
@@ -48,7 +48,7 @@ pub(super) async fn outcomes<'b>(
         execute!(tx, "prune.sql", dropped);
     }
     let moved: Vec<_> = batch.iter().filter_map(|write| write.late_permit).collect();
-    share::move_permits(tx, &by_the_server(&moved, limits, shared)).await?;
+    share::move_permits(tx, &by_the_server(&moved, shared)).await?;
     Ok(written)
 }
 
@@ -65,13 +65,11 @@ pub(super) async fn numbers(tx: &mut Tx, written: Written<'_>, minutes: &Minutes
     Ok(committed)
 }
 
-/// Times of permits by the server's clock. Where limits are shared, the second says until when its request may have arrived: what is
-/// written down counts for J longer.
-fn by_the_server(moved: &[(Micros, Micros)], limits: &[Joint], shared: Option<&Shared>) -> Vec<(Micros, Micros)> {
+/// Times of permits by the server's clock.
+fn by_the_server(moved: &[(Micros, Micros)], shared: Option<&Shared>) -> Vec<(Micros, Micros)> {
     let Some(shared) = shared else { return moved.to_vec() };
-    let jitter_us = limits.iter().map(|joint| joint.limit.jitter_us).min().unwrap_or(0);
     let skew_us = shared.skew_us();
-    moved.iter().map(|(from, to)| (from - skew_us, to - skew_us - jitter_us)).collect()
+    moved.iter().map(|(from, to)| (from - skew_us, to - skew_us)).collect()
 }
 
 /// Where jobs stand whose lease is still held, with the type of their last failure, in the order of the leases.
@@ -122,6 +120,6 @@ pub(super) async fn further(tx: &mut Tx, run: i64, further: &[Further], shared: 
     if permits.is_none() {
         share::spend(tx, used.iter().map(|(_, until_us)| *until_us)).await?;
     }
-    share::move_permits(tx, &by_the_server(&moved, &limits, shared)).await?;
+    share::move_permits(tx, &by_the_server(&moved, shared)).await?;
     Ok(spent)
 }

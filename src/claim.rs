@@ -13,6 +13,32 @@ pub const LEAD_US: Micros = 25_000;
 /// SQLite allows 10^9 bytes; a row of 1 MiB full of quotes, body included, comes to about 6 MB.
 pub const MOST: usize = 128;
 
+/// Most jobs of one claim that takes stored responses alone. What they say comes as it is, in two values, and no more of it than
+/// is bound by bytes.
+pub const MOST_STORED: usize = 1_024;
+
+/// Stored responses under way at once, at most: those of one claim are processed while the last one's outcomes are written, and
+/// the next are read.
+pub const STORED_PLACES: usize = 3 * MOST_STORED;
+
+/// Stored responses under way are those of about this much time: after a death each of them is processed alone.
+const STORED_US: f64 = 500_000.0;
+
+/// Results that wait to be written hold about this much memory.
+const RESULT_BYTES: f64 = (64 << 20) as f64;
+
+/// How many stored responses to claim where so many places are free and so many taken; `mean_us` is what one takes a thread, as
+/// far as that is known, and `mean_bytes` what its result takes in memory. Many at a time: a claim costs about the same for one
+/// and for a hundred.
+#[must_use]
+pub fn stored(free: usize, taken: usize, threads: usize, mean_us: Option<f64>, mean_bytes: f64) -> usize {
+    let soon_done = mean_us.map_or(MOST, |mean_us| (STORED_US / mean_us.max(1.0)) as usize * threads);
+    let have_room = (RESULT_BYTES / mean_bytes.max(1.0)) as usize;
+    let places = soon_done.min(have_room).clamp(2 * threads, STORED_PLACES);
+    let room = places.saturating_sub(taken).min(free).min(MOST_STORED);
+    if taken > 0 && room < places / 8 { 0 } else { room }
+}
+
 /// What a claim depends on.
 #[derive(Debug, Clone, Copy)]
 pub struct Situation<'a> {
@@ -80,6 +106,19 @@ mod tests {
         let due = [9_000_000];
         let situation = Situation { due_us: Some(&due), fetched: true, ..FREE };
         assert_eq!(plan(&situation, 0), Plan::Claim(Want { slots: 8, requests: 0 }));
+    }
+
+    #[test]
+    fn of_stored_responses_so_many_are_under_way_as_are_done_soon() {
+        assert_eq!(stored(STORED_PLACES, 0, 2, None, 0.0), MOST, "nobody knows yet how long they take");
+        assert_eq!(stored(STORED_PLACES, 0, 2, Some(5.0), 0.0), MOST_STORED);
+        assert_eq!(stored(STORED_PLACES - 2 * MOST_STORED, 2 * MOST_STORED, 2, Some(5.0), 0.0), MOST_STORED);
+        assert_eq!(stored(100, STORED_PLACES - 100, 2, Some(5.0), 0.0), 0, "too few for a claim of their own");
+        assert_eq!(stored(STORED_PLACES, 0, 2, Some(10_000.0), 0.0), 100, "a second of two threads");
+        assert_eq!(stored(STORED_PLACES - 100, 100, 2, Some(10_000.0), 0.0), 0);
+        assert_eq!(stored(STORED_PLACES, 0, 4, Some(60e6), 0.0), 8, "each thread has one, and one that waits");
+        assert_eq!(stored(STORED_PLACES, 0, 2, Some(5.0), 1e6), 67, "results of a megabyte");
+        assert_eq!(stored(STORED_PLACES - 7, 7, 4, Some(60e6), 0.0), 1);
     }
 
     #[test]

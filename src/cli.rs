@@ -3,6 +3,7 @@
 mod cancel;
 mod change;
 mod choice;
+mod completions;
 mod confirm;
 mod database;
 mod demo;
@@ -13,13 +14,17 @@ pub(crate) mod files;
 mod flags;
 mod import;
 pub(crate) mod log;
+mod man;
+mod metrics;
 mod next;
 mod pause;
+mod plan;
 mod progress;
 mod prune;
 mod query;
 mod rate;
 mod rejected;
+mod report;
 mod reprocess;
 mod retry;
 mod run;
@@ -69,6 +74,7 @@ enum Verb {
     Run(Box<run::RunArgs>),
     Resume(Box<run::ResumeArgs>),
     Import(import::ImportArgs),
+    Plan(Box<plan::PlanArgs>),
     Status(status::StatusArgs),
     Show(show::ShowArgs),
     Query(query::QueryArgs),
@@ -81,7 +87,10 @@ enum Verb {
     Stop(stop::StopArgs),
     Prune(prune::PruneArgs),
     Export(Box<export::ExportArgs>),
+    Report(report::ReportArgs),
     Demo(demo::DemoArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 impl Verb {
@@ -94,9 +103,12 @@ impl Verb {
             Self::Cancel(_) => Some("cancel"),
             Self::Prune(_) => Some("prune"),
             Self::Export(_) => Some("export"),
+            Self::Plan(_) => Some("plan"),
+            Self::Report(_) => Some("report"),
             Self::Demo(_) => Some("demo"),
             Self::Run(_) | Self::Resume(_) | Self::Import(_) | Self::Status(_) | Self::Query(_) => None,
             Self::Pause(_) | Self::Unpause(_) | Self::Rate(_) | Self::Stop(_) => None,
+            Self::Completions(_) | Self::Man(_) => None,
         }
     }
 }
@@ -117,6 +129,7 @@ async fn call(cli: Cli, db: &Path) -> anyhow::Result<Exit> {
         Verb::Run(args) => run::run(*args, db, cli.quiet).await,
         Verb::Resume(args) => run::resume(*args, db, cli.quiet).await,
         Verb::Import(args) => import::run(args, db, cli.quiet).await,
+        Verb::Plan(args) => plan::run(*args, db, cli.quiet).await,
         Verb::Status(args) => status::run(args, db).await,
         Verb::Show(args) => show::run(args, db).await,
         Verb::Query(args) => query::run(args, db).await,
@@ -129,6 +142,9 @@ async fn call(cli: Cli, db: &Path) -> anyhow::Result<Exit> {
         Verb::Stop(args) => stop::run(args, db).await,
         Verb::Prune(args) => prune::run(args, db).await,
         Verb::Export(args) => export::run(*args, db, cli.quiet).await,
+        Verb::Report(args) => report::run(args, db, cli.quiet).await,
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Man(args) => man::run(&args),
         Verb::Demo(args) => {
             // Only a database that was named on the command line: HAUL_DB is that of real work.
             let named = cli.db.filter(|db| std::env::var_os("HAUL_DB").is_none_or(|set| set != db.as_os_str()));

@@ -102,11 +102,16 @@ pub struct Committer<S> {
     pub hope: Hope,
     /// Whether the CPU can keep up.
     pub capacity: Capacity,
+    /// What a result takes in memory, as a moving mean.
+    pub mean_bytes: f64,
     /// Tells how long it takes to write outcomes down.
     pub clock: Clock,
     /// What could not be written yet.
     pub batch: Batch,
 }
+
+/// As of about so many results their mean size is.
+const OUTPUTS: f64 = 16.0;
 
 /// What to claim in the same transaction.
 #[derive(Debug, Clone, Default)]
@@ -231,6 +236,9 @@ impl<S: Store> Committer<S> {
             self.tally.add(event, &batch.writes[*at].next, &batch.writes[*at].measured);
             batch.tell(&mut self.hope, *at, event);
             self.keep_up(batch.writes[*at].measured.process_us);
+            if let Some(output) = &batch.writes[*at].output {
+                self.mean_bytes += (output.json.len() as f64 - self.mean_bytes) / OUTPUTS;
+            }
         }
         let durable_us = self.clock.now_us();
         batch.ended_us.iter().for_each(|at_us| self.tally.others.count("commit", durable_us - at_us));

@@ -3,6 +3,7 @@
 mod advice;
 mod budget;
 mod client;
+mod clients;
 mod connection;
 mod failure;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod redirect;
 mod secret_header;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -29,6 +31,7 @@ use crate::response::Response;
 use crate::secret::{Lookup, Values};
 use crate::settings::{OnUncertain, Settings};
 use budget::Budget;
+use clients::Clients;
 
 pub use client::SetupError;
 pub use connection::Opened;
@@ -45,7 +48,9 @@ const WITHHELD: &str = "what it said is left out: it may hold a secret of the re
 /// Sends requests. Cheap to clone.
 #[derive(Clone)]
 pub struct Fetcher {
-    client: reqwest::Client,
+    clients: Arc<Clients>,
+    /// Connections that one client may open to several hosts.
+    most_opened: usize,
     settings: Arc<Settings>,
     secrets: Arc<Lookup>,
     secret_headers: Arc<[SecretHeader]>,
@@ -79,9 +84,16 @@ impl Fetcher {
     /// # Errors
     /// Where the proxy or the certificates of `settings` cannot be used, or the TLS library cannot start.
     pub fn new(settings: Arc<Settings>, secrets: Arc<Lookup>, clock: Clock) -> Result<Self, SetupError> {
-        let client = client::client(&settings, &*secrets)?;
+        let clients = Arc::new(Clients::new(settings.clone(), secrets.clone())?);
         let budget = Budget::new(BUDGET_BYTES, settings.concurrency);
-        Ok(Self { client, settings, secrets, secret_headers: Arc::new([]), budget, clock })
+        let most_opened = usize::MAX;
+        Ok(Self { clients, most_opened, settings, secrets, secret_headers: Arc::new([]), budget, clock })
+    }
+
+    /// At most about so many connections to different hosts are kept open for later requests.
+    #[must_use]
+    pub fn with_idle(self, most: usize) -> Self {
+        Self { most_opened: most, ..self }
     }
 
     /// Every request is sent with these headers too; one of the same name that a request has gives way.
@@ -123,7 +135,13 @@ impl Fetcher {
         let mut request = outgoing.take(self.settings.max_redirects > 0);
         let spent = Duration::from_micros(outgoing.spent_us.unsigned_abs());
         *request.timeout_mut() = Some(self.settings.timeout.saturating_sub(spent));
-        let sent = pass_waiting(Point::Sending, connection::watched(opened, self.client.execute(request))).await;
+        let (client, count) = self.clients.of(&outgoing.url, self.most_opened);
+        let counted = Arc::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            opened();
+        });
+        let sent = pass_waiting(Point::Sending, connection::watched(counted, client.execute(request))).await;
+        drop(client); // as soon as it may, with the connections that it keeps
         let head_us = self.clock.now_us();
         answered(head_us);
         let mut head = match sent {

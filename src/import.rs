@@ -224,32 +224,49 @@ pub async fn import<S: Store>(
     on_progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Summary, ImportError> {
     let remembered = template.given().to_json();
-    let Reading { name, mut batches, reader, bytes_total } = Reading::start(input, template);
-    let import = store.begin_import(&name, Some(&remembered), clock.now_us()).await?;
+    let reading = Reading::start(input, template);
+    let import = store.begin_import(&reading.name, Some(&remembered), clock.now_us()).await?;
     pass(Point::ImportBegun);
-    let mut summary = Summary::default();
-    loop {
-        if stop() {
-            summary.interrupted = true;
-            return Ok(summary);
-        }
-        // Only the waiting is cut short: receiving loses nothing when it is dropped, and the store's future never is.
-        let batch: Batch = match tokio::time::timeout(LOOK, batches.recv()).await {
-            Err(_) => continue,
-            Ok(None) => break,
-            Ok(Some(batch)) => batch,
-        };
-        let done = store.import(import, &batch.chunk, clock.now_us()).await?;
+    let mut taker = Importer { store, import, clock: *clock };
+    reading.hand_over(&mut taker, stop, &mut |now| on_progress(Progress { import, ..now })).await
+}
+
+/// Hands the chunks of an input to somebody who does with them what an import would, but keeps nothing. `stop` as of [`import`].
+///
+/// # Errors
+/// The input broke off, or what the taker says.
+pub async fn survey(
+    input: Input,
+    template: Arc<Template>,
+    taker: &mut impl Taker,
+    stop: &(dyn Fn() -> bool + Sync),
+    on_progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Summary, ImportError> {
+    Reading::start(input, template).hand_over(taker, stop, on_progress).await.map_err(|error| match error {
+        ImportError::Read { name, source } => ImportError::ReadStrictly { name, source },
+        ImportError::TooManyDifferent { name, .. } => ImportError::TooManyDifferent { name, so_far: "nothing" },
+        error => error,
+    })
+}
+
+/// Who takes the chunks of an input.
+pub trait Taker: Send {
+    /// Takes a chunk, and tells what became of its rows.
+    fn take(&mut self, chunk: &Chunk) -> impl Future<Output = Result<Imported, StoreError>> + Send;
+}
+
+/// Has a store import them.
+struct Importer<'a, S> {
+    store: &'a S,
+    import: i64,
+    clock: Clock,
+}
+
+impl<S: Store> Taker for Importer<'_, S> {
+    async fn take(&mut self, chunk: &Chunk) -> Result<Imported, StoreError> {
+        let done = self.store.import(self.import, chunk, self.clock.now_us()).await?;
         pass(Point::ChunkImported);
-        let bytes = batch.about.bytes_read;
-        summary.add(batch.about, done);
-        on_progress(Progress { import, rows: summary.rows, added: summary.added, bytes, bytes_total });
-    }
-    match reader.await {
-        Ok(Ok(())) => Ok(summary),
-        Ok(Err(Ended::Broken(source))) => Err(ImportError::Read { name, source }),
-        Ok(Err(Ended::TooMany)) => Err(ImportError::TooManyDifferent { name, so_far: "what was read before" }),
-        Err(_) => Err(ImportError::Reader { name }),
+        Ok(done)
     }
 }
 
@@ -268,6 +285,39 @@ impl Reading {
         let jobs = Jobs::new(rows, template, duplicates, on_conflict);
         let reader = tokio::task::spawn_blocking(move || read(jobs, &bytes_read, &sender));
         Self { name, batches, reader, bytes_total }
+    }
+
+    async fn hand_over(
+        mut self,
+        taker: &mut impl Taker,
+        stop: &(dyn Fn() -> bool + Sync),
+        on_progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Summary, ImportError> {
+        let mut summary = Summary::default();
+        loop {
+            if stop() {
+                summary.interrupted = true;
+                return Ok(summary);
+            }
+            // Only the waiting is cut short: receiving loses nothing when it is dropped, and the taker's future never is.
+            let batch: Batch = match tokio::time::timeout(LOOK, self.batches.recv()).await {
+                Err(_) => continue,
+                Ok(None) => break,
+                Ok(Some(batch)) => batch,
+            };
+            let done = taker.take(&batch.chunk).await?;
+            let bytes = batch.about.bytes_read;
+            summary.add(batch.about, done);
+            let Summary { rows, added, .. } = summary;
+            on_progress(Progress { import: 0, rows, added, bytes, bytes_total: self.bytes_total });
+        }
+        let name = self.name;
+        match self.reader.await {
+            Ok(Ok(())) => Ok(summary),
+            Ok(Err(Ended::Broken(source))) => Err(ImportError::Read { name, source }),
+            Ok(Err(Ended::TooMany)) => Err(ImportError::TooManyDifferent { name, so_far: "what was read before" }),
+            Err(_) => Err(ImportError::Reader { name }),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The library: a database, its jobs, and runs over them. The command line stands beside it, on the same parts.
 
 mod page;
+mod reprocess;
 mod runner;
 mod summary;
 

@@ -27,14 +27,7 @@ impl Minutes {
     /// Counts an attempt that ended now.
     pub fn add(&mut self, measured: &Measured, failed: bool, now_us: Micros) {
         let minute = now_us - now_us.rem_euclid(60 * SECOND_US);
-        let spans = [
-            measured.rate_wait_us,
-            measured.ttfb_us,
-            measured.fetch_us,
-            measured.queue_us,
-            measured.process_us,
-            measured.latency_us,
-        ];
+        let spans = spans(measured);
         // A failure belongs to the last stage that was reached: the one after which nothing was measured.
         let reached = spans[..5].iter().rposition(Option::is_some);
         for (i, (stage, span)) in STAGES.into_iter().zip(spans).enumerate() {
@@ -67,6 +60,19 @@ impl Minutes {
             (seen >= wanted).then_some(bound)
         })
     }
+}
+
+/// How long each stage took, in the order of [`STAGES`].
+#[must_use]
+pub fn spans(measured: &Measured) -> [Option<Micros>; 6] {
+    [
+        measured.rate_wait_us,
+        measured.ttfb_us,
+        measured.fetch_us,
+        measured.queue_us,
+        measured.process_us,
+        measured.latency_us,
+    ]
 }
 
 /// Upper bound of the bucket that holds `us`: eight buckets an octave, so a bound is at most 1/8 above what it holds.

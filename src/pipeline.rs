@@ -1,26 +1,30 @@
 //! The only module that knows every step: claim -> pace -> fetch -> process -> commit.
 
+mod desk;
 mod files;
 mod heed;
 mod journey;
 mod land;
+mod line;
 mod look;
 mod nulls;
+mod receive;
 mod sharing;
 mod stall;
 mod steer;
+mod stored;
 mod threads;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, RwLock, Semaphore, mpsc};
+use tokio::sync::{RwLock, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::claim::{self, Plan, Situation};
 use crate::clock::{BootTime, Clock, Micros, micros};
-use crate::commit::{self, Claim, Committer, Outcome, Slot};
+use crate::commit::{self, Claim, Committer, Outcome};
 use crate::fail_point::{Point, pass};
 use crate::fetch::{Fetcher, SecretHeader, SetupError};
 use crate::hope::{Hope, MaxFailures};
@@ -34,7 +38,7 @@ use crate::reason::Reason;
 use crate::secret::Lookup;
 use crate::settings::Settings;
 use crate::stop::{Phase, Stop};
-use crate::store::{Lease, NewRun, Recovered, RunOutcome, Store, StoreError, Want};
+use crate::store::{NewRun, Recovered, RunOutcome, Store, StoreError, Want};
 use journey::Context;
 use land::Landed;
 use look::{BEAT_US, LOOK_US};
@@ -160,7 +164,7 @@ pub async fn run<S: Store>(store: Arc<S>, mut run: Run) -> Result<Summary, RunEr
     let mut drain = Drain::start(store.clone(), run, recovered)?;
     let context = drain.context.clone();
     let ended = drain.drain().await;
-    let lost = context.threads.lost(context.settings.process_timeout);
+    let lost = context.threads.lost(context.settings.process_timeout).map_err(|lost| lost.of_stored(!drain.sends));
     let landed = drain.land(ended).await;
     let work = context.work.clone();
     tokio::task::spawn_blocking(move || work.end()).await?; // programs have a moment to end by themselves
@@ -232,8 +236,8 @@ impl<S: Store> Drain<S> {
         let (clock, stop) = (run.clock, run.stop);
         let now_us = clock.now_us();
         let settings = Arc::new(run.settings);
-        // What is only processed costs no request after a crash; the more at once, the fewer commits.
-        let places = if run.sends { settings.concurrency } else { settings.concurrency.max(claim::MOST) };
+        // What is only processed costs no request after a crash: how much of it is claimed is said by `claim::stored`.
+        let places = if run.sends { settings.concurrency } else { claim::STORED_PLACES };
         let most_requests = if run.sends { run.max_requests.unwrap_or(u64::MAX) } else { 0 };
         // Where it costs nothing to go on, there is always hope, unless somebody says how much.
         let max_failures = run.max_failures.or((!run.sends).then_some(MaxFailures::Jobs(u64::MAX)));
@@ -272,13 +276,16 @@ impl<S: Store> Drain<S> {
             tally: Tally::default(),
             hope: Hope::new(max_failures),
             capacity,
+            mean_bytes: 0.0,
             clock,
             batch: commit::Batch::default(),
         };
         let context = Context {
             store,
             run: recovered.run,
-            fetcher: Fetcher::new(settings.clone(), run.secrets, clock)?.with_secret_headers(run.secret_headers),
+            fetcher: Fetcher::new(settings.clone(), run.secrets, clock)?
+                .with_secret_headers(run.secret_headers)
+                .with_idle(files::idle(settings.concurrency)),
             threads,
             settings,
             work: run.work,
@@ -295,6 +302,7 @@ impl<S: Store> Drain<S> {
             left: AtomicU64::new(run.limit.unwrap_or(u64::MAX)),
             missing: Arc::default(),
             nulls: Nulls::default(),
+            line: line::Line::default(),
         };
         let drain = Self {
             context: Arc::new(context),
@@ -340,12 +348,6 @@ impl<S: Store> Drain<S> {
         }
     }
 
-    /// Room for the stored response of a lease, as far as there is any: one that is larger is let through.
-    fn room_for(&self, lease: &Lease) -> Option<OwnedSemaphorePermit> {
-        let kib = lease.response.as_ref()?.body.len().div_ceil(1024).min(self.stored.available_permits());
-        self.stored.clone().try_acquire_many_owned(u32::try_from(kib).ok()?).ok()
-    }
-
     /// Jobs that may still begin.
     fn left(&self) -> u64 {
         self.context.left.load(Ordering::Relaxed)
@@ -372,7 +374,7 @@ impl<S: Store> Drain<S> {
                 self.stopped_because = Some(reason);
                 return Ok(outcome);
             }
-            self.receive();
+            self.receive().await;
             match self.plan(now_us) {
                 Plan::Claim(claim) => {
                     if self.turn(Some(claim)).await? {
@@ -414,24 +416,6 @@ impl<S: Store> Drain<S> {
         Ok(self.looked_and_told_to_stop(now_us).await?.then_some(Reason::Told))
     }
 
-    /// Takes what has come in, without waiting.
-    fn receive(&mut self) {
-        while self.received.len() < commit::MOST
-            && let Ok(outcome) = self.outcomes.try_recv()
-        {
-            self.received.push(outcome);
-        }
-    }
-
-    /// Waits until then, or until something happens. Receiving loses nothing when it is dropped.
-    async fn wait(&mut self, until_us: Micros) {
-        tokio::select! {
-            _ = self.outcomes.recv_many(&mut self.received, commit::MOST) => {}
-            () = self.stop.reached(Phase::Drain) => {}
-            () = self.clock.sleep_until_us(until_us) => {}
-        }
-    }
-
     /// What to claim together with the outcomes that have come in: the places they free count as free.
     fn plan(&self, now_us: Micros) -> Plan<Claim> {
         if (self.held && !self.fetched) || self.stored.available_permits() == 0 {
@@ -440,6 +424,9 @@ impl<S: Store> Drain<S> {
         let dispenser = &self.context.dispenser;
         let freed = self.received.iter().filter(|outcome| outcome.frees()).count();
         let free = (self.slots.available_permits() + freed).min(usize::try_from(self.left()).unwrap_or(usize::MAX));
+        if !self.sends {
+            return self.plan_stored(free, self.in_flight().saturating_sub(freed), now_us);
+        }
         let requests = if self.held { 0 } else { usize::try_from(dispenser.left()).unwrap_or(usize::MAX) };
         let due_us = match requests {
             0 => Some(Vec::new()),
@@ -475,13 +462,7 @@ impl<S: Store> Drain<S> {
         let few = (asking < want.requests || !self.sends) && leases.len() < want.slots;
         let claimed_us = self.clock.now_us();
         self.context.dispenser.claimed(asking);
-        for lease in leases {
-            // cannot fail: a claim takes at most as many jobs as there are free places, and only this task takes places
-            let Ok(place) = self.slots.clone().try_acquire_owned() else { unreachable!("more leases than slots") };
-            self.context.left.fetch_sub(1, Ordering::Relaxed);
-            let slot = Slot { place, room: self.room_for(&lease), alone: None };
-            self.journeys.spawn(self.context.clone().journey(lease, claimed_us, slot));
-        }
+        self.set_out(leases, claimed_us);
         self.idle_until_us = self.next_permit_us();
         if few && self.idle_until_us == 0 {
             // Only now: where this fails, what is leased is on its way.

@@ -1,11 +1,13 @@
 //! What a run tells of itself while it goes: events out of the machinery. Drawing them is somebody else's work.
 
+use std::collections::BTreeMap;
+
 use crate::attempt::{ErrorType, Measured};
 use crate::clock::Micros;
 use crate::job::{Event, Next, State};
 use crate::limit::capacity::Shortage;
 use crate::limit::{Left, Limit, Wait};
-use crate::minutes::Minutes;
+use crate::minutes::{self, Minutes};
 use crate::reason::Reason;
 use crate::store::{Counts, Stall, WallClock};
 
@@ -24,6 +26,13 @@ pub enum RunEvent<'a> {
     },
     /// A batch of outcomes is durable.
     Committed(&'a Tally),
+    /// How things stand, a few times a second.
+    Stands {
+        /// Jobs as they stand, whoever brought them there.
+        counts: &'a Counts,
+        /// Jobs between claim and commit.
+        in_flight: usize,
+    },
     /// Nothing is sent before this time.
     Paused {
         /// Until when.
@@ -136,6 +145,8 @@ pub struct Tally {
     pub requests: u64,
     /// Latencies of the whole run, in one span.
     pub latencies: Minutes,
+    /// What the attempts took together, by stage.
+    pub spent_us: BTreeMap<&'static str, Micros>,
     /// What these leave out: reading the bodies (`body`), and writing the outcomes down (`commit`).
     pub others: Minutes,
 }
@@ -165,6 +176,11 @@ impl Tally {
         self.late += u64::from(measured.within_sla == Some(false));
         let failed = matches!(event, Event::FetchFailed(_) | Event::ProcessFailed(_));
         self.latencies.add(measured, failed, 0);
+        for (stage, span_us) in minutes::STAGES.into_iter().zip(minutes::spans(measured)) {
+            if let Some(span_us) = span_us {
+                *self.spent_us.entry(stage).or_default() += span_us;
+            }
+        }
         if let Some((fetch_us, ttfb_us)) = measured.fetch_us.zip(measured.ttfb_us) {
             self.others.count("body", fetch_us - ttfb_us);
         }

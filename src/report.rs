@@ -1,4 +1,14 @@
-//! What a database says about its jobs, in numbers: what `status` draws and the end of a run sums up.
+//! What a database says about its jobs, in numbers: what `status` draws and the end of a run sums up. And the same over time,
+//! as a page.
+
+mod axis;
+pub mod history;
+pub mod page;
+mod plot;
+pub mod slots;
+mod words;
+
+pub mod plan;
 
 use std::time::{Duration, UNIX_EPOCH};
 

@@ -132,6 +132,9 @@ CREATE TABLE attempts (
     CHECK ((error_type IS NULL) = (error_message IS NULL))
 );
 
+-- As small as what went wrong: an attempt that did what it should is not in it, and costs nothing.
+CREATE INDEX attempts_failed ON attempts (error_type, run_id, started_at_us) WHERE error_type IS NOT NULL;
+
 CREATE TABLE responses (
     job_id        bigint PRIMARY KEY,                       -- one response a job: a later one replaces it
     attempt       integer NOT NULL,                         -- the attempt that brought it

@@ -1,7 +1,8 @@
 -- Views for people: what `haul query` is about, by the same names as in a file. Times are ISO-8601 UTC, durations milliseconds.
 
 -- Everything about a job in one row. Every join is to at most one row of a primary key, so those that a query does not read are
--- left out, but for the last attempt.
+-- left out, but for the attempts. What is told of the request (when it was sent, how long it took, whether it was in time) is that
+-- of the last attempt that sent one: a later claim may only have processed what was stored.
 CREATE VIEW job_view AS
 SELECT
     j.id,
@@ -15,23 +16,23 @@ SELECT
     j.crashes,
     r.method,
     r.url,
-    -- A claim that only processed sent nothing: then the answer it worked on is the one that counts.
-    coalesce(a.status_code, p.status_code) AS status_code,
+    -- A request without an answer may have followed one that is stored.
+    coalesce(s.status_code, p.status_code) AS status_code,
     j.error_type,
     j.error_message,
     to_char(timestamp 'epoch' + j.created_at_us * interval '1 microsecond', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS created_at,
     CASE WHEN j.due_at_us > 0 THEN
         to_char(timestamp 'epoch' + j.due_at_us * interval '1 microsecond', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') END AS due_at,
-    to_char(timestamp 'epoch' + a.started_at_us * interval '1 microsecond', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS started_at,
+    to_char(timestamp 'epoch' + s.started_at_us * interval '1 microsecond', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS started_at,
     to_char(timestamp 'epoch' + j.finished_at_us * interval '1 microsecond', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS finished_at,
-    a.rate_wait_us / 1000.0::double precision AS rate_wait_ms,
-    a.ttfb_us / 1000.0::double precision AS ttfb_ms,
-    a.fetch_us / 1000.0::double precision AS fetch_ms,
+    s.rate_wait_us / 1000.0::double precision AS rate_wait_ms,
+    s.ttfb_us / 1000.0::double precision AS ttfb_ms,
+    s.fetch_us / 1000.0::double precision AS fetch_ms,
     a.queue_us / 1000.0::double precision AS queue_ms,
     a.process_us / 1000.0::double precision AS process_ms,
-    a.latency_us / 1000.0::double precision AS latency_ms,
-    a.within_sla,
-    a.bytes,
+    s.latency_us / 1000.0::double precision AS latency_ms,
+    s.within_sla,
+    s.bytes,
     r.row,
     r.headers AS request_headers,
     r.body AS request_body,
@@ -46,6 +47,9 @@ FROM jobs AS j
 LEFT JOIN requests AS r ON r.job_id = j.id
 -- The last attempt that is written down; one that is under way has no row yet.
 LEFT JOIN LATERAL (SELECT * FROM attempts WHERE job_id = j.id ORDER BY attempt DESC LIMIT 1) AS a ON true
+-- The last attempt that sent something.
+LEFT JOIN LATERAL (
+    SELECT * FROM attempts WHERE job_id = j.id AND rate_wait_us IS NOT NULL ORDER BY attempt DESC LIMIT 1) AS s ON true
 LEFT JOIN responses AS p ON p.job_id = j.id
 LEFT JOIN results AS o ON o.job_id = j.id;
 

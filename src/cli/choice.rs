@@ -78,7 +78,8 @@ impl Choice {
 
     /// Goes through their ids, whoever changes them meanwhile.
     pub(crate) fn walk(&self, clock: Clock) -> Walk<'_> {
-        Walk { choice: self, clock, most: PAGE, page: Vec::new(), next: 0, last: None, handed_us: clock.now_us() }
+        let handed_us = clock.now_us();
+        Walk { choice: self, clock, most: PAGE, alone: false, page: Vec::new(), next: 0, last: None, handed_us }
     }
 }
 
@@ -88,6 +89,8 @@ pub(crate) struct Walk<'c> {
     clock: Clock,
     /// Ids a page, at most.
     most: usize,
+    /// No run can be going.
+    alone: bool,
     page: Vec<i64>,
     /// Where in the page the next chunk begins.
     next: usize,
@@ -102,12 +105,17 @@ impl Walk<'_> {
         Self { most, ..self }
     }
 
+    /// No run can be going: its lock is held.
+    pub(crate) fn alone(self) -> Self {
+        Self { alone: true, ..self }
+    }
+
     /// The next chunk, in the order of ids; `None` after the last.
     pub(crate) async fn next(&mut self, console: &mut Console) -> Result<Option<&[i64]>, QueryError> {
         // SQLite's lock is not fair: who asks again at once gets it again. So the database is left to a run that may be going for
         // as long as it was just held.
         let now_us = self.clock.now_us();
-        if self.next > 0 {
+        if self.next > 0 && !self.alone {
             self.clock.sleep_until_us(now_us + (now_us - self.handed_us)).await;
         }
         if self.next == self.page.len() {

@@ -40,7 +40,7 @@ const CHUNK: u64 = 5_000;
 const EXAMPLES: &str = "\
 Examples:
   haul demo                                    about ten seconds
-  haul demo --jobs 100000 --rate 20/s          the original task: 83 minutes; Ctrl-C and run again as you like
+  haul demo --jobs 100000 --rate 20/s          the original task: 85 minutes; Ctrl-C as you like
   haul demo --serve-only --listen 127.0.0.1:8077
   haul demo --api http://127.0.0.1:8077        the same, against the API of the other terminal";
 
@@ -92,6 +92,7 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
     let db = db.unwrap_or_else(|| DATABASE.into());
     refuse_real_work(&db).await?;
     let last = last_settings(&db).await?;
+    let place = args.once.place(&db).await?;
     let held = Held::take(&db, true, last.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
@@ -111,7 +112,7 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
         args.rate,
         db.display()
     ));
-    let watch = Watch { stop, seen, quiet, demo: true };
+    let watch = Watch { stop, seen, quiet, place, demo: true };
     let json = args.once.json;
     let exit = drain(held, settings, Work::of(SumOfSquares), args.once, watch).await?;
     let stats = server.finish().await?;

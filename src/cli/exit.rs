@@ -68,6 +68,7 @@ pub(crate) fn hint(error: &anyhow::Error) -> Option<&'static str> {
     error.chain().find_map(|cause| match of_store(cause) {
         Some(StoreError::Missing { .. }) => Some("begin with `haul run INPUT`, or name another one with --db"),
         Some(StoreError::Foreign { .. }) => Some("it was not touched; name another one with --db"),
+        Some(StoreError::Broken { .. }) => Some(DISK_FAILED),
         Some(StoreError::Stalled { stall: Stall::Full { .. }, .. }) => Some("make room on that disk, then call the same again"),
         Some(StoreError::Stalled { stall: Stall::Locked { .. }, .. }) => Some(
             "end what holds it (a `sqlite3` shell in a transaction, a backup, another haul at work), then call the same again",

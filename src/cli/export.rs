@@ -7,7 +7,7 @@ mod csv;
 mod join;
 mod target;
 
-pub(crate) use target::is_of_database;
+pub(crate) use target::{Target, is_of_database, real};
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -26,7 +26,6 @@ use haul::store::sqlite::console::{Console, QueryError};
 use self::bodies::Bodies;
 use self::csv::{Columns, Csv};
 use self::join::{Join, Joined};
-use self::target::Target;
 use super::exit::{Exit, UsageError};
 use super::flags::RequestFlags;
 use super::import::ReadFlags;
@@ -138,7 +137,10 @@ pub(crate) async fn run(args: ExportArgs, db: &Path, quiet: bool) -> anyhow::Res
     };
     match outcome {
         Err(error) if is_closed_pipe(&error) => Ok(Exit::Done),
-        Err(error) => Err(error.context("failed to export")),
+        Err(error) => Err(error.context(file.map_or_else(
+            || "failed to export".to_owned(),
+            |path| format!("failed to export to {}; what was there before is untouched, export again", path.display()),
+        ))),
         Ok((rows, joined)) => {
             tell(&args, rows, &joined, quiet);
             Ok(if joined.rejected > 0 { Exit::Rejected } else { Exit::Done })

@@ -30,7 +30,8 @@ Examples:
   haul import mended.csv --on-conflict update
   haul import more.csv --url 'https://api.example.com/v2/geo?q={{ city }}' --on-change rerender
   haul import batch.jsonl.gz --base-url https://api.example.com/v1 --rejected bad.jsonl
-  haul import excel.csv --delimiter ';' --encoding windows-1252 --url 'https://api.example.com/{{ nr }}'
+  haul import excel.csv --delimiter ';' --encoding windows-1252 \\
+      --url 'https://api.example.com/{{ nr }}'
   jq -c '.items[]' page.json | haul import - --url 'https://api.example.com/items/{{ id }}'
   haul import --url https://api.example.com/random --repeat 100";
 
@@ -177,6 +178,13 @@ pub(crate) struct Opened {
     template: Arc<Template>,
     strict: bool,
     rejected: Option<RejectedFile>,
+}
+
+impl Opened {
+    /// For somebody who keeps nothing of it.
+    pub(crate) fn into_parts(self) -> (Vec<Input>, Arc<Template>) {
+        (self.inputs, self.template)
+    }
 }
 
 /// Opens every input, before a database is created.
@@ -352,15 +360,8 @@ async fn strictly(
 }
 
 fn tell(name: &str, summary: &Summary, db: &Path, file: Option<&str>) {
-    let Summary { rows, added, known, updated, joined, rejected, .. } = summary;
-    let mut text = format!("{name}: {rows} rows, {added} new jobs");
-    let words = ["known already", "updated", "joined an equal request", "rejected"];
-    for (n, word) in [known, updated, joined, rejected].into_iter().zip(words) {
-        if *n > 0 {
-            text += &format!(", {n} {word}");
-        }
-    }
-    say(&text);
+    let Summary { rows, rejected, .. } = summary;
+    say(&format!("{name}: {}", counted(summary)));
     examples(summary);
     if *rejected > 0 {
         let query = || next::command("query 'SELECT line, reason, text FROM rejected'", db);
@@ -376,6 +377,19 @@ fn tell(name: &str, summary: &Summary, db: &Path, file: Option<&str>) {
     }
 }
 
+/// What became of the rows.
+pub(crate) fn counted(summary: &Summary) -> String {
+    let Summary { rows, added, known, updated, joined, rejected, .. } = summary;
+    let mut text = format!("{rows} rows, {added} new jobs");
+    let words = ["known already", "updated", "joined an equal request", "rejected"];
+    for (n, word) in [known, updated, joined, rejected].into_iter().zip(words) {
+        if *n > 0 {
+            text += &format!(", {n} {word}");
+        }
+    }
+    text
+}
+
 fn examples(summary: &Summary) {
     for reject in &summary.examples {
         say(&format!("  line {}: {}", reject.line, visible(&cut(&reject.reason, 300))));
@@ -383,7 +397,7 @@ fn examples(summary: &Summary) {
 }
 
 /// Sending the same POST twice may do harm: the user decides.
-fn refuse_duplicates(name: &str, summary: &Summary) -> Result<(), UsageError> {
+pub(crate) fn refuse_duplicates(name: &str, summary: &Summary) -> Result<(), UsageError> {
     if summary.refused_duplicates == 0 {
         return Ok(());
     }

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use clap::CommandFactory;
+
+use super::Cli;
 use super::terminal::visible;
 
 /// Where the jobs of `haul demo` come from, as an import is called. No path that is likely to be given.
@@ -26,6 +29,31 @@ pub(crate) fn command(verb: &str, db: &Path) -> String {
 /// The command that was typed, with this flag too.
 pub(crate) fn typed_with(flag: &str) -> String {
     typed(|_| true) + " " + flag
+}
+
+/// The command that was typed, with another verb and more flags.
+pub(crate) fn typed_as(other: &str, more: &str) -> String {
+    let mut words: Vec<_> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some(verb) = verb(&words) {
+        other.clone_into(&mut words[verb]);
+    }
+    let words = words.iter().map(|text| word(text));
+    let words = std::iter::once("haul".to_owned()).chain(words).filter(|word| word != "--json");
+    words.chain(Some(more.to_owned()).filter(|more| !more.is_empty())).collect::<Vec<_>>().join(" ")
+}
+
+/// Where the verb stands: it is the first word that is neither a flag of all verbs nor the value of one. A database may be
+/// called like a verb.
+fn verb(words: &[String]) -> Option<usize> {
+    let command = Cli::command();
+    let with_value = command.get_arguments().filter(|arg| arg.get_action().takes_values());
+    let with_value: Vec<_> = with_value.filter_map(|arg| arg.get_long()).map(|long| format!("--{long}")).collect();
+    let mut is_value = false;
+    words.iter().position(|word| {
+        let flag = is_value || word.starts_with('-');
+        is_value = !is_value && with_value.contains(word);
+        !flag
+    })
 }
 
 /// The command that was typed, without this flag.

@@ -1,6 +1,9 @@
 //! How a run goes, on stderr: a bar on a terminal, a plain line every ten seconds off it, or an object a second.
 
 pub(crate) mod bar;
+mod line;
+mod pace;
+mod view;
 mod waiting;
 
 use std::io::{IsTerminal, Write};
@@ -9,15 +12,13 @@ use std::time::Duration;
 
 use haul::clock::{Clock, Micros, SECOND_US, span};
 use haul::job::State;
-use haul::limit::Wait;
+use haul::limit::{Limit, Wait};
 use haul::progress::{Pause, RunEvent, Tally, count};
-use haul::report::iso_8601;
-use haul::store::Stall;
+use haul::store::{Counts, Stall};
 
-use super::terminal::{cut, visible};
-
-/// The rate shown is that of about the last so many seconds.
-const RATE_SPAN_US: Micros = 5 * SECOND_US;
+use self::bar::Looks;
+use self::pace::Pace;
+use super::terminal::visible;
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -45,15 +46,17 @@ pub(crate) struct Progress {
     json: bool,
 }
 
-/// What is known, and when the rate was last taken.
+/// What is known.
 #[derive(Debug, Default)]
 struct Shown {
     total: u64,
     done_before: u64,
+    /// Jobs as they stand, those of earlier runs included.
+    counts: Counts,
+    in_flight: usize,
     tally: Tally,
-    from: (Micros, u64),
-    rate: f64,
-    rated_us: Micros,
+    pace: Pace,
+    limits: Vec<Limit>,
     paused_until_us: Micros,
     paused_by: &'static str,
     /// Another terminal has it send nothing.
@@ -61,6 +64,8 @@ struct Shown {
     waits: Option<Wait>,
     /// What keeps the run from writing, and since when.
     stalled: Option<(&'static str, Micros)>,
+    /// Processing needs more cores than there are.
+    short: Option<String>,
     over: bool,
     /// Only jobs whose response is stored are to be done.
     stored: bool,
@@ -68,7 +73,7 @@ struct Shown {
 
 impl Progress {
     /// Shows nothing until the run has begun.
-    pub(crate) fn start(style: Style, quiet: bool, clock: Clock) -> Self {
+    pub(crate) fn start(style: Style, quiet: bool, limits: &[Limit], clock: Clock) -> Self {
         let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let style = match style {
             _ if quiet => Style::None,
@@ -76,7 +81,8 @@ impl Progress {
             Style::Auto => Style::Plain,
             chosen => chosen,
         };
-        let state = Arc::new(Mutex::new(Shown::default()));
+        let state = Arc::new(Mutex::new(Shown { limits: limits.to_vec(), ..Shown::default() }));
+        let looks = Looks::of_stderr();
         let every = match style {
             Style::Plain => Some(Duration::from_secs(10)),
             Style::Json => Some(Duration::from_secs(1)),
@@ -91,8 +97,10 @@ impl Progress {
                     let mut shown = state.lock().unwrap_or_else(PoisonError::into_inner);
                     match style {
                         _ if shown.over => return,
-                        Style::Bar => shown.draw(clock.now_us()),
-                        Style::Json => say(&shown.json(clock.now_us())),
+                        Style::Bar => {
+                            bar::draw(looks, |room| shown.lines(clock.now_us(), looks.unicode, room));
+                        }
+                        Style::Json => say(&shown.json(clock.now_us()).to_string()),
                         _ => say(&shown.line(clock.now_us())),
                     }
                 }
@@ -118,13 +126,15 @@ impl Progress {
                 if shown.stored {
                     (shown.total, shown.done_before) = (count(counts, Some(State::Fetched), None), 0);
                 }
-                shown.from = (self.clock.now_us(), 0);
-                shown.rated_us = shown.from.0;
+                shown.counts = Counts::clone(counts);
+                shown.pace = Pace::begin(self.clock.now_us());
+                let again = match shown.stored {
+                    true => "processed again, one at a time: they were taken up",
+                    false => "sent again, which were in flight",
+                };
                 drop(shown);
                 if *interrupted > 0 {
-                    self.note(&format!(
-                        "resuming: {interrupted} jobs were in flight when the last run died; they go on"
-                    ));
+                    self.note(&format!("resuming after a crash: 0 lost, at most {interrupted} {again}"));
                 }
                 if *poisoned > 0 {
                     self.note(&format!("{poisoned} jobs killed the process three times each and are failed as poison"));
@@ -132,6 +142,16 @@ impl Progress {
             }
             RunEvent::Committed(tally) => {
                 shown.tally = Tally::clone(tally);
+            }
+            RunEvent::Stands { counts, in_flight } => {
+                shown.counts = Counts::clone(counts);
+                shown.in_flight = *in_flight;
+                if !shown.stored {
+                    // Others may import jobs, bring some back and cancel some while it goes.
+                    shown.total = counts.values().sum::<u64>() - count(counts, Some(State::Cancelled), None);
+                    let done = count(counts, Some(State::Succeeded), None) + count(counts, Some(State::Failed), None);
+                    shown.done_before = done.saturating_sub(shown.tally.done());
+                }
             }
             RunEvent::Paused { until_us, why } => {
                 shown.paused_until_us = *until_us;
@@ -152,6 +172,7 @@ impl Progress {
             }
             RunEvent::Relimited { limits } => {
                 shown.waits = None;
+                shown.limits = limits.to_vec();
                 drop(shown);
                 let names: Vec<_> = limits.iter().map(|limit| visible(&limit.name)).collect();
                 let names = if names.is_empty() { "no limit".to_owned() } else { names.join(" + ") };
@@ -217,6 +238,7 @@ impl Progress {
                 ));
             }
             RunEvent::Processing(change) => {
+                shown.short = change.as_ref().map(ToString::to_string);
                 drop(shown);
                 self.note(&change.map_or_else(
                     || "there is CPU enough for processing again".to_owned(),
@@ -230,10 +252,9 @@ impl Progress {
             RunEvent::Draining { in_flight, until_us } => {
                 let wait = span((until_us - self.clock.now_us()).max(0));
                 let wait = humantime::format_duration(Duration::from_secs(wait.as_secs()));
+                let what = if shown.stored { "taken up may be processed" } else { "in flight may land" };
                 drop(shown);
-                self.note(&format!(
-                    "stopping: {in_flight} in flight may land, for at most {wait}; once more leaves now"
-                ));
+                self.note(&format!("stopping: {in_flight} {what}, for at most {wait}; once more leaves now"));
             }
             _ => {}
         }
@@ -254,7 +275,12 @@ impl Progress {
             ticker.abort();
         }
         // A drawing may be waiting for its turn right now; none may come after the clearing.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).over = true;
+        let mut shown = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = !std::mem::replace(&mut shown.over, true);
+        if first && self.json && !self.quiet {
+            say(&shown.json(self.clock.now_us()).to_string()); // how it stands at the end
+        }
+        drop(shown);
         bar::clear();
     }
 }
@@ -271,76 +297,5 @@ fn say(line: &str) {
 impl Shown {
     fn done(&self) -> u64 {
         self.done_before + self.tally.done()
-    }
-
-    /// Jobs done a second, lately. Looked at once a second: a number that changes faster cannot be read.
-    fn rate(&mut self, now_us: Micros) -> f64 {
-        if now_us - self.rated_us < SECOND_US {
-            return self.rate;
-        }
-        self.rated_us = now_us;
-        let (from_us, done) = self.from;
-        let passed = (now_us - from_us) as f64 / SECOND_US as f64;
-        if passed > 0.2 {
-            self.rate = (self.tally.done() - done) as f64 / passed;
-        }
-        if now_us - from_us > RATE_SPAN_US {
-            // Forgets the older half: the span shown is always between half and all of RATE_SPAN_US.
-            let half = RATE_SPAN_US / 2;
-            self.from = (now_us - half, self.tally.done() - (self.rate * half as f64 / SECOND_US as f64) as u64);
-        }
-        self.rate
-    }
-
-    fn draw(&mut self, now_us: Micros) {
-        if self.total == 0 {
-            return; // the run has not begun
-        }
-        let details = self.details(now_us);
-        bar::draw(self.done(), self.total.max(self.done()), &details);
-    }
-
-    fn line(&mut self, now_us: Micros) -> String {
-        let details = self.details(now_us);
-        format!("{}/{} done  {details}", self.done(), self.total)
-    }
-
-    fn details(&mut self, now_us: Micros) -> String {
-        let rate = self.rate(now_us);
-        let mut text = format!("{rate:.1}/s");
-        let left = self.total.saturating_sub(self.done());
-        if let Some((word, since_us)) = self.stalled {
-            text += &format!("  {word} {}", whole_seconds(now_us - since_us));
-        } else if self.held {
-            text += "  paused from another terminal, `unpause` goes on";
-        } else if self.paused_until_us > now_us {
-            let wait = Duration::from_secs(span(self.paused_until_us - now_us).as_secs() + 1);
-            text += &format!("  {} {}", self.paused_by, humantime::format_duration(wait));
-        } else if let Some(wait) = self.waits.as_ref().filter(|wait| wait.until_us > now_us) {
-            text += &format!("  {}", waiting::text(wait, now_us));
-        } else if rate > 0.0 && left > 0 {
-            let eta = Duration::from_secs((left as f64 / rate).ceil() as u64);
-            text += &format!("  ETA {}", humantime::format_duration(eta));
-        }
-        let tally = &self.tally;
-        for (n, word) in [(tally.failed, "failed"), (tally.retried, "retried"), (tally.refused, "refused")] {
-            if n > 0 {
-                text += &format!("  {n} {word}");
-            }
-        }
-        text
-    }
-
-    fn json(&mut self, now_us: Micros) -> String {
-        let rate_per_s = (self.rate(now_us) * 10.0).round() / 10.0;
-        let Tally { succeeded, failed, retried, refused, .. } = self.tally;
-        let (done, total) = (self.done(), self.total);
-        let (waits_for, until_us) = waiting::member(self.paused_until_us, self.waits.as_ref(), now_us).unzip();
-        serde_json::json!({
-            "done": done, "total": total, "succeeded": succeeded, "failed": failed, "retried": retried,
-            "refused": refused, "rate_per_s": rate_per_s, "paused": self.held, "waits_for": waits_for,
-            "waits_until": until_us.map(iso_8601),
-        })
-        .to_string()
     }
 }

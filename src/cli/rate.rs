@@ -7,12 +7,12 @@ use std::str::FromStr;
 use clap::Args;
 use haul::clock::Clock;
 use haul::limit::{DEFAULT_JITTER_US, Limit, RateError};
-use haul::settings::Durability;
+use haul::settings::{Durability, Settings};
 use haul::store::Store;
 
 use super::database::Database;
 use super::exit::{Exit, UsageError};
-use super::run::last_settings;
+use super::run::{Remembered, last_settings};
 use super::terminal::{quiet_if_closed, visible};
 use super::{next, pause, stop};
 
@@ -91,6 +91,19 @@ pub(crate) async fn run(args: RateArgs, db: &Path) -> anyhow::Result<Exit> {
     let text = format!("no run is going on {name}: the next one goes {now}{was}\nnext: {next}\n");
     quiet_if_closed(write!(anstream::stdout(), "{text}"))?;
     Ok(Exit::Done)
+}
+
+/// A rate that `haul rate` or an earlier run has left loses against the environment, which is easily forgotten.
+pub(super) fn tell_of_environment(last: &Remembered, settings: &Settings) {
+    let Some(remembered) = last.limits() else { return };
+    let given = std::env::args_os().any(|word| {
+        let word = word.to_string_lossy();
+        word.starts_with("--rate") || (word.starts_with("-r") && !word.starts_with("--"))
+    });
+    let (remembered, now) = (named(remembered), named(&settings.limits));
+    if std::env::var_os("HAUL_RATE").is_some_and(|rate| !rate.is_empty()) && !given && remembered != now {
+        tracing::warn!("HAUL_RATE is set, so it goes {now}; the database has it go {remembered} where it is not");
+    }
 }
 
 fn named(limits: &[Limit]) -> String {

@@ -24,7 +24,7 @@ use super::flags::JudgingFlags;
 use super::progress::{Progress, Style};
 use super::run::{Held, last_settings, work};
 use super::secrets::Given;
-use super::summary::{self, Form};
+use super::summary::{self, End, Form};
 use super::terminal::quiet_if_closed;
 use super::{next, signals};
 
@@ -36,12 +36,12 @@ const PAGE: usize = 50_000;
 
 const EXAMPLES: &str = "\
 Examples:
-  haul reprocess --process 'jq:.items | length' --dry-run 20      before and after of 20 jobs; writes nothing
-  haul reprocess --process 'jq:.items | length'                   all of them; remembered, as by run
+  haul reprocess --process 'jq:.items | length' --dry-run 20    before and after; writes nothing
+  haul reprocess --process 'jq:.items | length'                 all of them; remembered
   haul reprocess --where \"error_type = 'process_error'\"
-  haul reprocess --where \"result IS NULL\"                        those that have none yet
-  haul reprocess --fail-if none --success 2xx,404                 judges the stored responses anew
-  haul reprocess --rest                                           goes on with one that was interrupted";
+  haul reprocess --where \"result IS NULL\"                      those that have none yet
+  haul reprocess --fail-if none --success 2xx,404               judges the stored responses anew
+  haul reprocess --rest                                         goes on with one that was cut off";
 
 /// Run your code again over stored responses, on all cores; sends nothing
 ///
@@ -150,7 +150,7 @@ impl ReprocessArgs {
             console.close().await?;
             marked.context("failed to take up all of the jobs; `haul reprocess --rest` goes on")?;
         }
-        let progress = Arc::new(Progress::start(self.progress, quiet, clock).of_stored());
+        let progress = Arc::new(Progress::start(self.progress, quiet, &[], clock).of_stored());
         let shown = progress.clone();
         let run = Run {
             settings: settings.clone(),
@@ -175,7 +175,8 @@ impl ReprocessArgs {
         let ended =
             ended.with_context(|| format!("failed to go on; no result is lost, and `{next}` does what is left"))?;
         let form = if self.json { Form::Json } else { Form::Stored };
-        summary::show(&ended, &held.store.counts().await?, &settings, held.path(), form)?;
+        let (counts, failures) = (held.store.counts().await?, held.failures().await);
+        summary::show(&End { summary: &ended, counts: &counts, failures: &failures }, &settings, held.path(), form)?;
         held.release().await?;
         Ok(exit(&ended, seen.signal()))
     }
@@ -185,7 +186,7 @@ impl ReprocessArgs {
 /// have: `--rest` takes up those that a death or a stop left out.
 async fn mark(choice: &Choice, console: &mut Console, held: &Held, stop: &Stop, clock: Clock) -> anyhow::Result<()> {
     held.store.file()?.mark(Some(choice.condition())).await?;
-    let mut walk = choice.walk(clock).by(PAGE);
+    let mut walk = choice.walk(clock).by(PAGE).alone();
     while stop.phase() == Phase::Go {
         match walk.next(console).await? {
             Some(ids) => held.store.grant(Wish::Reprocess, ids, clock.now_us()).await?,

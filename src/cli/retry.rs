@@ -31,7 +31,7 @@ Examples:
   haul retry                                       all failed jobs; says what it costs, and asks
   haul retry --status 5xx --dry-run                only says how many that would be
   haul retry --error timeout,connect --yes         asks nothing
-  haul retry --where \"url LIKE '%/v1/%'\"           a condition over job_view; `haul query` shows its columns
+  haul retry --where \"url LIKE '%/v1/%'\"           over job_view, as in `haul query`
   haul retry --refetch --where \"state = 'cancelled'\"
   haul retry --refetch --where \"finished_at < '2026-11-01'\"";
 

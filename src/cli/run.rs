@@ -10,9 +10,11 @@ use haul::clock::Clock;
 use haul::fetch::Fetcher;
 use haul::hope::MaxFailures;
 use haul::job::State;
+use haul::limit::Limit;
 use haul::pipeline::{self, Run, Summary};
 use haul::process::{Rule, Work};
 use haul::progress::count;
+use haul::report::FailureKind;
 use haul::settings::{Durability, RequestTemplate, Settings};
 use haul::stop::Stop;
 use haul::store::lock::{LockError, RunLock};
@@ -23,15 +25,19 @@ use super::database::{self, Database};
 use super::exit::{Exit, NothingThere, UsageError};
 use super::flags::{CredentialFlags, RequestFlags, WorkFlags};
 use super::import::{InputFlags, import, open};
+use super::metrics::{Metrics, Place};
 use super::progress::{Progress, Style};
 use super::secrets::{self, Given};
 use super::signals::{self, Seen};
-use super::{change, summary};
+use super::summary::{self, End};
+use super::terminal::visible;
+use super::{change, rate};
 
 const EXAMPLES: &str = "\
 Examples:
   haul run urls.txt --rate 20/s
-  haul run cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --rate 20/s --process 'jq:.results[0]'
+  haul run cities.csv --url 'https://api.example.com/v1/geo?q={{ city }}' --rate 20/s \\
+      --process 'jq:.results[0]'
   haul run urls.txt --process 'cmd:python3 process.py' --pass-env MODEL --process-timeout 10s
   haul run batch.jsonl --base-url https://api.example.com/v1 --key '{{ custom_id }}-2'
   haul run                      go on with what is left, as the last run did
@@ -94,12 +100,22 @@ pub(crate) struct OnceFlags {
     /// How progress is shown on stderr
     #[arg(long, value_name = "HOW", default_value = "auto")]
     progress: Style,
+    /// Tell Prometheus how it goes: a FILE written anew every 3 s, or http://ADDR/metrics (127.0.0.1:9464) while it goes
+    #[arg(long, value_name = "FILE|ADDR", value_parser = super::metrics::to)]
+    metrics: Option<super::metrics::To>,
     /// The summary as JSON
     #[arg(long)]
     pub(crate) json: bool,
     /// Credentials that flags gave as they are.
     #[arg(skip)]
     given: Given,
+}
+
+impl OnceFlags {
+    /// Takes the place where metrics are told.
+    pub(crate) async fn place(&self, db: &Path) -> Result<Place, UsageError> {
+        Place::take(self.metrics.clone(), db).await
+    }
 }
 
 /// `haul run`.
@@ -110,10 +126,12 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     let mut once = args.once;
     once.given = args.request.apply(&mut settings)?;
     args.work.apply(&mut settings)?;
+    rate::tell_of_environment(&last, &settings);
     check(&settings, &once.given)?;
     let work = work(&settings)?;
     let given = !args.inputs.is_empty() || args.input.repeats();
     let opened = given.then(|| open(&args.inputs, &args.input, &settings, db)).transpose()?;
+    let place = once.place(db).await?;
     // The import remembers the new template itself, once there are jobs of it.
     let intended = Settings { template: last.settings().template, ..settings.clone() };
     let change = change::settle(args.input.on_change, db, last, &settings, given).await?;
@@ -142,7 +160,7 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     }
     // While it imported, another terminal may have changed the limits; the database says what is intended.
     settings.limits = remembered(db).await?.settings().limits;
-    let exit = drain(held, settings, work, once, Watch { stop, seen, quiet, demo: false }).await?;
+    let exit = drain(held, settings, work, once, Watch { stop, seen, quiet, place, demo: false }).await?;
     Ok(if exit == Exit::Done && rejected > 0 { Exit::Rejected } else { exit })
 }
 
@@ -154,16 +172,18 @@ pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::
     let mut once = args.once;
     once.given = args.credentials.give(&settings, &last.imported)?;
     args.work.apply(&mut settings)?;
+    rate::tell_of_environment(&last, &settings);
     check(&settings, &once.given)?;
     let work = work(&settings)?;
+    let place = once.place(db).await?;
     let held = Held::take(db, false, settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
-    drain(held, settings, work, once, Watch { stop, seen, quiet, demo: false }).await
+    drain(held, settings, work, once, Watch { stop, seen, quiet, place, demo: false }).await
 }
 
 /// What is wrong with secrets, proxy and certificates is told before a database is made or a request sent.
-fn check(settings: &Settings, given: &Given) -> anyhow::Result<()> {
+pub(crate) fn check(settings: &Settings, given: &Given) -> anyhow::Result<()> {
     secrets::check(settings, given)?;
     if settings.proxy.is_some() || settings.ca_file.is_some() {
         Fetcher::new(Arc::new(settings.clone()), given.lookup(), Clock::start())?;
@@ -198,6 +218,11 @@ impl Remembered {
             settings.template.clone_from(template);
         }
         settings
+    }
+
+    /// The limits of the last run, or those it was to have next; `None` where there was none.
+    pub(crate) fn limits(&self) -> Option<&[Limit]> {
+        self.run.as_ref().map(|settings| settings.limits.as_slice())
     }
 
     /// How requests are made now; `None` where nobody has said so yet.
@@ -261,6 +286,12 @@ impl Held {
         &self.path
     }
 
+    /// What failed, with an example of each type; nothing where that cannot be read, as it is for people alone.
+    pub(crate) async fn failures(&self) -> Vec<FailureKind> {
+        let overview = database::overview(&self.path, self.clock).await;
+        overview.map(|overview| overview.failures).unwrap_or_default()
+    }
+
     /// Closes the database, which tidies its write-ahead log away, and then lets go of the lock.
     pub(crate) async fn release(self) -> anyhow::Result<()> {
         match Arc::try_unwrap(self.store) {
@@ -276,6 +307,8 @@ pub(crate) struct Watch {
     pub(crate) stop: Stop,
     pub(crate) seen: Seen,
     pub(crate) quiet: bool,
+    /// Where metrics are told.
+    pub(crate) place: Place,
     /// `haul demo` knows better what to type next.
     pub(crate) demo: bool,
 }
@@ -305,7 +338,7 @@ pub(crate) async fn drain(
     once: OnceFlags,
     watch: Watch,
 ) -> anyhow::Result<Exit> {
-    let Watch { stop, seen, quiet, demo } = watch;
+    let Watch { stop, seen, quiet, place, demo } = watch;
     let clock = held.clock;
     secrets::check_imported(&held.store, &once.given).await?;
     if let Some(before) = settings.processed_by(work.version())
@@ -314,8 +347,16 @@ pub(crate) async fn drain(
         let now = &**work.version();
         tracing::warn!(before, now, "the processor is another one than in the last run; results that are there stay");
     }
-    let progress = Arc::new(Progress::start(once.progress, quiet, clock));
-    let shown = progress.clone();
+    if !database::is_shared(&held.path) && sqlite::disk(&held.path) == sqlite::Disk::Memory && !demo {
+        let database = visible(&held.path.display().to_string());
+        tracing::warn!(
+            "{database} is not durable: it lies on a file system in memory, and is gone when the machine stops; name one on \
+             a disk with --db"
+        );
+    }
+    let metrics = Arc::new(Metrics::begin(place, &held.path, clock, quiet).await?);
+    let progress = Arc::new(Progress::start(once.progress, quiet, &settings.limits, clock));
+    let (shown, told) = (progress.clone(), metrics.clone());
     let run = Run {
         settings: settings.clone(),
         work,
@@ -329,12 +370,16 @@ pub(crate) async fn drain(
         max_failures: once.max_failures,
         stop_if: once.stop_if,
         stop,
-        on_event: Box::new(move |event| shown.event(event)),
+        on_event: Box::new(move |event| {
+            shown.event(event);
+            told.event(event);
+        }),
         clock,
         host: haul::store::lock::host(),
     };
     let ended = pipeline::run(held.store.clone(), run).await;
     progress.finish();
+    metrics.finish().await;
     let ended = ended.with_context(|| {
         format!("failed to go on with {}; nothing is lost, `haul resume` goes on", held.path.display())
     })?;
@@ -345,7 +390,8 @@ pub(crate) async fn drain(
         (false, true) => summary::Form::WithoutNext,
         (false, false) => summary::Form::Text,
     };
-    summary::show(&ended, &counts, &settings, &held.path, form)?;
+    let end = End { summary: &ended, counts: &counts, failures: &held.failures().await };
+    summary::show(&end, &settings, &held.path, form)?;
     held.release().await?;
     Ok(exit)
 }

@@ -31,6 +31,11 @@ impl Given {
         Arc::new(move |name| given.value(name))
     }
 
+    /// No flag gave one.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of a secret, without the line break that a file ends with.
     fn value(&self, name: &SecretName) -> Result<String, String> {
         match name {

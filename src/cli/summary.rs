@@ -9,12 +9,12 @@ use haul::minutes::Minutes;
 use haul::pipeline::Summary;
 use haul::progress::{Tally, count};
 use haul::reason::Reason;
-use haul::report::iso_8601;
+use haul::report::{FailureKind, iso_8601};
 use haul::settings::Settings;
 use haul::store::{Counts, RunOutcome};
 
 use super::next;
-use super::terminal::{quiet_if_closed, visible};
+use super::terminal::{cut, quiet_if_closed, visible};
 
 /// Failed types shown.
 const TYPES: usize = 3;
@@ -43,15 +43,27 @@ pub(crate) enum Form {
     Json,
 }
 
+/// What there is to tell of the end of a run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End<'a> {
+    /// Of the run.
+    pub(crate) summary: &'a Summary,
+    /// Jobs as they stand.
+    pub(crate) counts: &'a Counts,
+    /// Failures by type, most frequent first.
+    pub(crate) failures: &'a [FailureKind],
+}
+
 /// Writes the summary.
-pub(crate) fn show(summary: &Summary, counts: &Counts, settings: &Settings, db: &Path, form: Form) -> io::Result<()> {
+pub(crate) fn show(end: &End<'_>, settings: &Settings, db: &Path, form: Form) -> io::Result<()> {
+    let End { summary, counts, .. } = *end;
     let mut out = anstream::stdout();
     let written = match form {
         Form::Json => writeln!(out, "{}", object(summary, counts)),
-        Form::WithoutNext => text(&mut out, summary, counts, settings, db, form),
-        Form::Stored => text(&mut out, summary, counts, settings, db, form)
+        Form::WithoutNext => text(&mut out, end, settings, db, form),
+        Form::Stored => text(&mut out, end, settings, db, form)
             .and_then(|()| writeln!(out, "next: {}", next::command(&next_of_stored(summary), db))),
-        Form::Text => text(&mut out, summary, counts, settings, db, form)
+        Form::Text => text(&mut out, end, settings, db, form)
             .and_then(|()| writeln!(out, "next: {}", next(summary.stopped_because.as_ref(), counts, db))),
     };
     quiet_if_closed(written.and_then(|()| out.flush()))
@@ -119,24 +131,19 @@ fn ms(tally: &Tally, stage: &str, share: f64) -> Option<f64> {
     of(&tally.latencies).or_else(|| of(&tally.others)).map(|us| us as f64 / 1000.0)
 }
 
-/// Requests a second between the first and the last one.
+/// Requests a second between the first and the last one. Of less than a second it would say little, and look like a broken limit.
 pub(crate) fn rate(tally: &Tally) -> Option<f64> {
-    let span_us = (tally.last_us? - tally.first_us?).max(1) as f64;
-    (tally.requests > 1).then(|| (tally.requests - 1) as f64 * SECOND_US as f64 / span_us)
+    let span_us = tally.last_us? - tally.first_us?;
+    (tally.requests > 1 && span_us >= SECOND_US)
+        .then(|| (tally.requests - 1) as f64 * SECOND_US as f64 / span_us as f64)
 }
 
 fn seconds(us: Micros) -> String {
     format!("{:.1} s", us as f64 / SECOND_US as f64)
 }
 
-fn text(
-    out: &mut impl Write,
-    summary: &Summary,
-    counts: &Counts,
-    settings: &Settings,
-    db: &Path,
-    form: Form,
-) -> io::Result<()> {
+fn text(out: &mut impl Write, end: &End<'_>, settings: &Settings, db: &Path, form: Form) -> io::Result<()> {
+    let End { summary, counts, .. } = *end;
     let tally = &summary.tally;
     let of = |state| count(counts, Some(state), None);
     let left = of(State::Pending) + of(State::Fetched);
@@ -161,39 +168,61 @@ fn text(
     writeln!(out, "  table     {} succeeded, {} failed, {left} left", of(State::Succeeded), of(State::Failed))?;
     let limits: Vec<_> = summary.limits.iter().map(|limit| limit.name.as_str()).collect();
     let limit = if limits.is_empty() { String::new() } else { format!(" (limit {})", limits.join(" + ")) };
-    let rate = rate(tally).map_or(String::new(), |rate| format!(" at {rate:.1}/s{limit}"));
-    writeln!(out, "  requests  {}{rate}, {} refused (429), {} retried", tally.requests, tally.refused, tally.retried)?;
+    let rate = rate(tally).map_or(String::new(), |rate| format!(" at {rate:.1}/s"));
+    writeln!(
+        out,
+        "  requests  {}{rate}{limit}, {} refused (429), {} retried",
+        tally.requests, tally.refused, tally.retried
+    )?;
     for (stage, name) in SPLIT {
         if let (Some(p50), Some(p99), Some(max)) =
             (ms(tally, stage, 0.5), ms(tally, stage, 0.99), ms(tally, stage, 1.0))
         {
-            writeln!(out, "  {name:<9} p50 {p50:.1} ms  p99 {p99:.1} ms  max {max:.1} ms")?;
+            writeln!(out, "  {name:<9} p50 {p50:>7.1} ms  p99 {p99:>7.1} ms  max {max:>7.1} ms")?;
         }
     }
-    if let Some(sla) = settings.sla.filter(|_| form != Form::Stored) {
-        let all = tally.within_sla + tally.late;
-        let percent = if all == 0 { 100.0 } else { 100.0 * tally.within_sla as f64 / all as f64 };
+    let all = tally.within_sla + tally.late;
+    if let Some(sla) = settings.sla.filter(|_| form != Form::Stored && all > 0) {
+        let percent = 100.0 * tally.within_sla as f64 / all as f64;
         let sla = humantime::format_duration(sla);
         writeln!(out, "  SLA       {} of {all} within {sla} ({percent:.1} %), {} late", tally.within_sla, tally.late)?;
     }
-    failures(out, counts)?;
+    failures(out, end)?;
     if summary.interrupted > 0 {
-        writeln!(out, "  crash     {} jobs were in flight when an earlier run died; 0 lost", summary.interrupted)?;
+        let again = match form {
+            Form::Stored => "processed again, one at a time: they were taken up",
+            _ => "sent again, which were in flight",
+        };
+        writeln!(out, "  crash     0 lost, at most {} {again} when an earlier run died", summary.interrupted)?;
     }
     if tally.stale > 0 {
         writeln!(out, "  stale     {} outcomes came too late: another run had taken their jobs; dropped", tally.stale)?;
     }
     if summary.abandoned > 0 {
-        writeln!(out, "  left      {} requests in flight; the next run sends them again", summary.abandoned)?;
+        let left = match form {
+            Form::Stored => "jobs in processing; `reprocess --rest` processes them again",
+            _ => "requests in flight; the next run sends them again",
+        };
+        writeln!(out, "  left      {} {left}", summary.abandoned)?;
     }
     Ok(())
 }
 
-fn failures(out: &mut impl Write, counts: &Counts) -> io::Result<()> {
-    let mut failed: Vec<_> = counts.iter().filter(|((state, _), _)| *state == State::Failed).collect();
+fn failures(out: &mut impl Write, end: &End<'_>) -> io::Result<()> {
+    let mut failed: Vec<_> = end.counts.iter().filter(|((state, _), _)| *state == State::Failed).collect();
     failed.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
     for ((_, error_type), n) in failed.iter().take(TYPES) {
-        writeln!(out, "  failed    {n} x {}", error_type.as_ref().map_or("unknown", |error_type| error_type.as_str()))?;
+        let kind = error_type.as_ref().map_or("unknown", |error_type| error_type.as_str());
+        let example = end.failures.iter().find(|found| found.error_type == kind && found.failed > 0);
+        let example = example.and_then(|found| found.example_key.as_deref().zip(found.example_message.as_deref()));
+        let example = example.map_or_else(String::new, |(key, message)| {
+            format!("  {}: {}", cut(&visible(key), 24), cut(&visible(message), 60))
+        });
+        writeln!(out, "  failed    {n} x {}{example}", visible(kind))?;
+    }
+    if failed.len() > TYPES {
+        let n: u64 = failed.iter().skip(TYPES).map(|(_, n)| **n).sum();
+        writeln!(out, "            {n} of other types")?;
     }
     Ok(())
 }

@@ -35,7 +35,8 @@ pub enum SetupError {
 }
 
 /// A client that sends exactly what it is told: no redirect, no retry of its own, and no proxy but the one of `settings`.
-pub(super) fn client(settings: &Settings, secrets: &Lookup) -> Result<reqwest::Client, SetupError> {
+/// It keeps at most `idle` connections to a host for later requests.
+pub(super) fn client(settings: &Settings, secrets: &Lookup, idle: usize) -> Result<reqwest::Client, SetupError> {
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
     let mut roots: Vec<_> = roots.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
     if let Some(path) = &settings.ca_file {
@@ -49,7 +50,7 @@ pub(super) fn client(settings: &Settings, secrets: &Lookup) -> Result<reqwest::C
         .tls_certs_merge(roots) // a machine without a CA bundle could send nothing, not even plain HTTP
         .tls_danger_accept_invalid_certs(settings.insecure)
         .connect_timeout(settings.connect_timeout)
-        .pool_max_idle_per_host(settings.concurrency)
+        .pool_max_idle_per_host(idle)
         .connector_layer(connection::Watch);
     let builder = match &settings.proxy {
         Some(text) => builder.proxy(proxy(text, secrets)?), // which looks names up itself

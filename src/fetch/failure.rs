@@ -147,9 +147,14 @@ fn error_type(error: &reqwest::Error, chain: &str) -> ErrorType {
     let says = |words: &[&str]| words.iter().any(|word| chain.contains(word));
     if error.is_timeout() {
         ErrorType::TIMEOUT
+    } else if says(&["stream error received", "connection error received"]) {
+        // HTTP/2: the server broke it off, or never looked at it; frames that make no sense are below.
+        ErrorType::CONNECT
+    } else if says(&["stream error detected", "connection error detected"]) {
+        ErrorType::DECODE
     } else if says(&["dns error", "failed to lookup address"]) {
         ErrorType::DNS
-    } else if says(&TLS_WORDS) && !says(&["fatal alert: InternalError"]) {
+    } else if says(&TLS_WORDS) && !says(&["fatal alert: InternalError"]) && !left_without_a_word(error, &chain) {
         ErrorType::TLS
     } else if says(&["end of file before message length", "unexpected EOF during chunk", "body write aborted"]) {
         ErrorType::BODY_TRUNCATED
@@ -160,6 +165,11 @@ fn error_type(error: &reqwest::Error, chain: &str) -> ErrorType {
     } else {
         ErrorType::DECODE
     }
+}
+
+/// The other side went without the farewell of TLS, as many do: once a connection stands, that is like any that breaks.
+fn left_without_a_word(error: &reqwest::Error, chain: &str) -> bool {
+    !error.is_connect() && chain.contains("close_notify")
 }
 
 /// The causes below the error, without the URL: it may hold what must not be shown.

@@ -1,12 +1,15 @@
 //! Whatever headers and bodies say: no panic, no wait beyond the longest, no words that steer a terminal.
-//! `PROPTEST_CASES=1000000 cargo test --lib -- fuzz` tries more of them.
+//! `HAUL_FUZZ_SECONDS=600 cargo test --lib -- fuzz` tries others for so long.
+
+use std::io::Write;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{advice, failure, retry_after};
-use crate::clock::{Micros, SECOND_US};
+use crate::clock::{Clock, Micros, SECOND_US};
 use crate::secret::Values;
 use crate::settings::Settings;
 
@@ -89,10 +92,31 @@ fn headers() -> impl Strategy<Value = HeaderMap> {
     })
 }
 
-proptest! {
-    // Seen failing with a reset that is not held to the longest wait.
-    #[test]
-    fn fuzz_of_advice(headers in headers(), body in prop::collection::vec(any::<u8>(), 0..300), code in 100_u16..1000) {
+/// Tries as many as usual, and then others for as long as the environment says.
+fn tried<S: Strategy>(what: &str, strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let seconds = std::env::var("HAUL_FUZZ_SECONDS").map_or(0, |text| text.parse().expect("a number"));
+    let clock = Clock::start();
+    let ends_us = clock.now_us() + seconds * SECOND_US;
+    let mut cases = 0;
+    loop {
+        // Each has a seed of its own.
+        let mut runner = TestRunner::default();
+        if let Err(found) = runner.run(strategy, &test) {
+            panic!("{what}: {found}");
+        }
+        cases += u64::from(runner.config().cases);
+        if clock.now_us() >= ends_us {
+            // Figures for people; an error means that nobody looks.
+            return drop(writeln!(std::io::stderr(), "fuzz of {what}: {cases} cases"));
+        }
+    }
+}
+
+// Seen failing with a reset that is not held to the longest wait.
+#[test]
+fn fuzz_of_advice() {
+    let bodies = prop::collection::vec(any::<u8>(), 0..300);
+    tried("advice", &(headers(), bodies, 100_u16..1000), |(headers, body, code)| {
         for allowance in advice::allowances(&headers, NOW) {
             prop_assert!((NOW..=NOW + HOUR_US).contains(&allowance.until_us), "{allowance:?}");
         }
@@ -105,14 +129,19 @@ proptest! {
             prop_assert!(!failure.message.contains(|c: char| c.is_control()), "{:?}", failure.message);
             prop_assert!(failure.message.chars().count() < 300, "{:?}", failure.message);
         }
-    }
+        Ok(())
+    });
+}
 
-    // Seen failing with a date that is not held to the longest wait.
-    #[test]
-    fn fuzz_of_retry_after(value in value(), date in prop::option::of(prop_oneof![Just(b"Mon, 23 Nov 2026 10:00:00 GMT".to_vec()), value()])) {
+// Seen failing with a date that is not held to the longest wait.
+#[test]
+fn fuzz_of_retry_after() {
+    let date = prop::option::of(prop_oneof![Just(b"Mon, 23 Nov 2026 10:00:00 GMT".to_vec()), value()]);
+    tried("Retry-After", &(value(), date), |(value, date)| {
         let date = date.map(|date| String::from_utf8_lossy(&date).into_owned());
         if let Some(wait) = retry_after(&String::from_utf8_lossy(&value), date.as_deref()) {
             prop_assert!(wait.as_secs() <= 3600, "{wait:?}");
         }
-    }
+        Ok(())
+    });
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use super::{Haul, Summary};
+use super::{Haul, Summary, reprocess};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, micros};
 use crate::error::Error;
@@ -47,6 +47,8 @@ pub struct Runner {
     max_failures: Option<MaxFailures>,
     stop_if: Option<Rule>,
     lasts: Option<Duration>,
+    /// Only stored responses are processed: those for which this is true too.
+    pub(super) again: Option<String>,
     stop: Stop,
     on_event: OnEvent,
 }
@@ -68,6 +70,7 @@ impl Runner {
             max_failures: None,
             stop_if: None,
             lasts: None,
+            again: None,
             stop: Stop::new(),
             on_event: Box::new(|_| {}),
         }
@@ -356,10 +359,13 @@ impl Runner {
             );
         }
         let durability = settings.durability;
+        if let Some(condition) = &self.again {
+            reprocess::take_up(&store, &path, condition, &settings, &stop, clock).await?;
+        }
         let run = Run {
             settings,
             work,
-            sends: true,
+            sends: self.again.is_none(),
             secrets: self.secrets,
             secret_headers: self.secret_headers,
             limit: self.begins,

@@ -72,6 +72,12 @@ impl Capacity {
         self.per_s = per_s.min_by(f64::total_cmp);
     }
 
+    /// What a processing takes, as far as that is known.
+    #[must_use]
+    pub fn mean_us(&self) -> Option<f64> {
+        (self.seen >= ENOUGH).then_some(self.mean_us)
+    }
+
     /// Takes a processing into account that took so long. `Some`: what there is has become too little, or enough again.
     pub fn add(&mut self, process_us: Micros) -> Option<Option<Shortage>> {
         self.seen = self.seen.saturating_add(1);

@@ -17,6 +17,15 @@ pub(super) fn allowed(concurrency: usize) -> (usize, Option<u64>) {
     (fitting, (fitting < concurrency).then_some(files))
 }
 
+/// Connections that may be kept open without being used, at least 1: what is left beside so many requests in flight.
+pub(super) fn idle(concurrency: usize) -> usize {
+    limit().map_or(usize::MAX, |files| left(concurrency, files))
+}
+
+fn left(concurrency: usize, files: u64) -> usize {
+    usize::try_from(files.saturating_sub(OTHERS)).unwrap_or(usize::MAX).saturating_sub(concurrency).max(1)
+}
+
 /// `None`: there is no limit.
 #[cfg(unix)]
 fn limit() -> Option<u64> {
@@ -36,5 +45,6 @@ mod tests {
     #[test]
     fn few_files_mean_few_requests_but_never_none() {
         assert_eq!([fitting(64, 1024), fitting(64, 32), fitting(64, 8), fitting(4, 32)], [64, 12, 1, 4]);
+        assert_eq!([left(64, 1024), left(12, 32), left(1, 8), left(4, 32)], [940, 1, 1, 8]);
     }
 }

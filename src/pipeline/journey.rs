@@ -9,6 +9,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::{RwLock, mpsc, oneshot};
 
+use super::line::Line;
 use super::nulls::Nulls;
 use super::stall;
 use super::threads::{Threads, Worked};
@@ -55,19 +56,13 @@ pub(super) struct Context<S> {
     /// Why a secret cannot be had, of the first request that named such a one: the run cannot go on then.
     pub(super) missing: Arc<OnceLock<String>>,
     pub(super) nulls: Nulls,
+    /// Stored responses that wait for a CPU thread.
+    pub(super) line: Line,
 }
 
 impl<S: Store> Context<S> {
     /// Takes a lease to its outcome. Ends without one where the run leaves: the lease is then recovered by the next.
-    pub(super) async fn journey(self: Arc<Self>, lease: Lease, claimed_us: Micros, slot: Slot) {
-        let job = Traveller {
-            standing: lease.standing,
-            lease: Arc::new(lease),
-            measured: Measured::default(),
-            late_permit: None,
-            unsaved: None,
-            slot,
-        };
+    pub(super) async fn journey(self: Arc<Self>, job: Traveller, claimed_us: Micros) {
         let arrived = match job.lease.response.clone() {
             Some(stored) => Some((job, stored)),
             None => self.fetch(job, claimed_us).await,
@@ -130,7 +125,7 @@ impl<S: Store> Context<S> {
     }
 
     /// Gives a lease back under which nothing was sent.
-    async fn unsent<T>(&self, job: Traveller) -> Option<T> {
+    pub(super) async fn unsent<T>(&self, job: Traveller) -> Option<T> {
         let Lease { job: id, attempt, permit_us, .. } = *job.lease;
         self.left.fetch_add(1, Ordering::Relaxed); // it has not begun after all
         self.report(Outcome::Unsent { job: id, attempt, permit_us, slot: job.slot }).await;
@@ -182,7 +177,8 @@ impl<S: Store> Context<S> {
         let opened = Arc::new(move || opening.cold(sent));
         let mut counts_from_us = 0;
         let answered = |now_us| counts_from_us = self.dispenser.ended(sent, now_us);
-        let fetched = self.fetcher.send(outgoing, opened, answered).await;
+        // Boxed: it is by far the largest part of a journey, which would be copied whole wherever it is handed over.
+        let fetched = Box::pin(self.fetcher.send(outgoing, opened, answered)).await;
         (fetched, counts_from_us)
     }
 
@@ -292,6 +288,17 @@ impl<S: Store> Context<S> {
                 return;
             }
         };
+        let (event, output) = self.weigh(&mut job, ready_us, (output, begun_us, ended_us));
+        self.end(job, event, None, output).await;
+    }
+
+    /// What a processing came to, and how long it took.
+    pub(super) fn weigh(
+        &self,
+        job: &mut Traveller,
+        ready_us: Micros,
+        (output, begun_us, ended_us): Processed,
+    ) -> (Event, Option<Output>) {
         let measured = &mut job.measured;
         measured.queue_us = Some(begun_us - ready_us);
         measured.process_us = Some(ended_us - begun_us);
@@ -302,7 +309,7 @@ impl<S: Store> Context<S> {
         } else {
             measured.started_at_us = Some(begun_us);
         }
-        let (event, output) = match output {
+        match output {
             Ok(json) => {
                 self.nulls.add(&json);
                 (Event::Processed, Some(Output { json, processor: self.work.version().clone() }))
@@ -312,8 +319,7 @@ impl<S: Store> Context<S> {
                 let message = self.fetcher.hide(&job.lease.request, failure.message);
                 (Event::ProcessFailed(Failure { message, ..failure }), None)
             }
-        };
-        self.end(job, event, None, output).await;
+        }
     }
 
     /// The body, packed on a CPU thread, where that is wanted and helps. `None`: the run left first.
@@ -346,13 +352,17 @@ impl<S: Store> Context<S> {
             _company = Some(self.unless_left(self.alone.clone().read_owned()).await?);
         }
         let (work, lease, clock) = (self.work.clone(), job.lease.clone(), self.clock);
-        let limit = self.settings.process_timeout;
-        // A program is killed in time, and says so itself; but a rule before it may come to no end.
-        let limit = if work.keeps_time() { limit.saturating_mul(2) + Duration::from_secs(1) } else { limit };
-        self.unless_left(self.threads.run(limit, move || work_on(&work, &lease, &response, clock))).await
+        self.unless_left(self.threads.run(self.time_limit(), move || work_on(&work, &lease, &response, clock))).await
     }
 
-    fn too_slow(&self) -> Failure {
+    /// For one processing.
+    pub(super) fn time_limit(&self) -> Duration {
+        let limit = self.settings.process_timeout;
+        // A program is killed in time, and says so itself; but a rule before it may come to no end.
+        if self.work.keeps_time() { limit.saturating_mul(2) + Duration::from_secs(1) } else { limit }
+    }
+
+    pub(super) fn too_slow(&self) -> Failure {
         let limit = humantime::format_duration(self.settings.process_timeout);
         let message = format!(
             "no result within {limit} (--process-timeout); it cannot be stopped, so its CPU thread is lost to this run"
@@ -397,7 +407,7 @@ impl<S: Store> Context<S> {
     }
 
     /// An error means that the committer has failed, and the run with it: the lease is left to the next one.
-    async fn report(&self, outcome: Outcome) {
+    pub(super) async fn report(&self, outcome: Outcome) {
         let _ = self.report.send(outcome).await;
     }
 
@@ -435,20 +445,33 @@ enum Further {
 }
 
 /// A lease, and what becomes of it on the way.
-struct Traveller {
-    lease: Arc<Lease>,
-    standing: Standing,
-    measured: Measured,
-    late_permit: Option<(Micros, Micros)>,
+pub(super) struct Traveller {
+    pub(super) lease: Arc<Lease>,
+    pub(super) standing: Standing,
+    pub(super) measured: Measured,
+    pub(super) late_permit: Option<(Micros, Micros)>,
     /// A response that goes with the result.
-    unsaved: Option<Arc<Response>>,
-    slot: Slot,
+    pub(super) unsaved: Option<Arc<Response>>,
+    pub(super) slot: Slot,
+}
+
+impl Traveller {
+    /// At its beginning.
+    pub(super) fn new(lease: Lease, slot: Slot) -> Self {
+        let (standing, measured) = (lease.standing, Measured::default());
+        Self { lease: Arc::new(lease), standing, measured, late_permit: None, unsaved: None, slot }
+    }
+
+    /// It may stand in line with others, as all it needs is a CPU thread.
+    pub(super) fn is_stored(&self) -> bool {
+        self.lease.response.is_some() && !self.lease.suspect
+    }
 }
 
 /// What a processor made of a response, when it began and when it ended.
-type Processed = (Result<String, Failure>, Micros, Micros);
+pub(super) type Processed = (Result<String, Failure>, Micros, Micros);
 
-fn work_on(work: &Work, lease: &Lease, response: &Response, clock: Clock) -> Processed {
+pub(super) fn work_on(work: &Work, lease: &Lease, response: &Response, clock: Clock) -> Processed {
     let begun_us = clock.now_us();
     pass(Point::Processing);
     let output = work.run(response, &lease.seen);

@@ -35,6 +35,10 @@ impl<S: Store> Drain<S> {
             self.hold(look.pause);
         }
         self.tell_of_waiting(now_us).await?;
+        // For people alone: where it cannot be told, the run goes on.
+        if let Ok(counts) = self.context.store.counts().await {
+            (self.context.on_event)(&RunEvent::Stands { counts: &counts, in_flight: self.in_flight() });
+        }
         if self.held || self.waits.as_ref().is_some_and(|wait| wait.until_us > now_us) {
             self.fetched = true; // what is processed again needs no request, so it does not wait for one
         }

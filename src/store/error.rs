@@ -66,6 +66,14 @@ pub enum StoreError {
         /// The kind of file system.
         name: &'static str,
     },
+    /// The disk failed at an earlier write, and nothing is tried again on that connection.
+    #[error("failed to {doing}: the disk has failed before: {said}")]
+    Broken {
+        /// The verb.
+        doing: String,
+        /// What SQLite said then.
+        said: String,
+    },
     /// Nothing can be written for now. What was to be written is surely not, and the same call may be made again.
     #[error("failed to {doing}: {stall}")]
     Stalled {

@@ -5,29 +5,35 @@ mod compact;
 pub mod console;
 pub mod detail;
 mod disk;
+mod history;
 mod import;
 mod open;
 mod overview;
 mod pack;
 mod params;
+pub mod plan;
 mod probe;
 mod rerender;
 mod results;
+mod rows;
 pub mod samples;
 mod sandbox;
 mod stall;
+mod stored;
 mod templates;
 mod unpack;
 mod wish;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use disk::{Disk, disk};
+pub use history::history;
 pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
 pub use results::{Finished, results};
@@ -52,6 +58,10 @@ pub struct SqliteStore {
     writer: Mutex<Writer>,
     /// See [`SqliteStore::told_of_jobs`].
     jobs_added: AtomicBool,
+    /// See [`import::let_others_in`].
+    others: AtomicI64,
+    /// What SQLite said when the disk failed: whatever it or sqlx says of a later write comes of that.
+    broken: OnceLock<String>,
 }
 
 #[derive(Debug)]
@@ -70,7 +80,13 @@ impl SqliteStore {
         // What others write from here on is a change; the first look may come long after a first claim.
         let data_version = version_of_data(&mut connection).await.map_err(failed("look at the database"))?;
         let writer = Mutex::new(Writer { connection, data_version });
-        Ok(Self { path: path.to_owned(), writer, jobs_added: AtomicBool::new(false) })
+        Ok(Self {
+            path: path.to_owned(),
+            writer,
+            jobs_added: AtomicBool::new(false),
+            others: AtomicI64::new(data_version),
+            broken: OnceLock::new(),
+        })
     }
 
     /// Closes the database; the last process to do so tidies the write-ahead log away.
@@ -104,14 +120,6 @@ impl SqliteStore {
 
     async fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().await
-    }
-
-    /// What was done, or what its error means; after one that passes the connection can be used again.
-    async fn told<T>(&self, connection: &mut SqliteConnection, doing: &'static str, done: Inner<T>) -> Done<T> {
-        match done {
-            Ok(done) => Ok(done),
-            Err(error) => Err(stall::failed(&self.path, connection, doing, error).await),
-        }
     }
 }
 
@@ -167,7 +175,9 @@ impl Store for SqliteStore {
     }
 
     async fn import(&self, import: i64, chunk: &Chunk, now_us: Micros) -> Done<Imported> {
-        write_tx!(self, "import rows", |tx| import::chunk(&mut tx, import, chunk, now_us).await?.0)
+        let done = write_tx!(self, "import rows", |tx| import::chunk(&mut tx, import, chunk, now_us).await?.0)?;
+        import::let_others_in(self).await?;
+        Ok(done)
     }
 
     async fn import_whole<P: Parts>(&self, parts: &mut P, now_us: Micros) -> Done<bool> {
@@ -191,7 +201,7 @@ impl Store for SqliteStore {
         let connection = &mut self.writer().await.connection;
         let read = async {
             let rows = rows!(connection, "rejected.sql", import, after_line as i64, most);
-            rows.iter().map(reject).collect::<Inner<_>>()
+            rows.iter().map(rows::reject).collect::<Inner<_>>()
         };
         read.await.map_err(failed("read the rejected rows"))
     }
@@ -200,8 +210,10 @@ impl Store for SqliteStore {
         let recovered = write_tx!(self, "begin the run", |tx| recover::recover(&mut tx, run, now_us).await?)?;
         // From here on the run itself waits, and tells of it: see [`StoreError::Stalled`].
         let connection = &mut self.writer().await.connection;
-        let patience = sqlx::query(open::SHORT_PATIENCE).execute(connection).await;
-        patience.map(|_| recovered).map_err(failed("begin the run"))
+        for pragma in [open::SHORT_PATIENCE, open::SMALL_CACHE] {
+            sqlx::query(pragma).execute(&mut *connection).await.map_err(failed("begin the run"))?;
+        }
+        Ok(recovered)
     }
 
     async fn claim(&self, run: i64, want: &Want, spends: &[Micros], now_us: Micros) -> Done<Vec<Lease>> {
@@ -356,7 +368,7 @@ impl Store for SqliteStore {
         let connection = &mut self.writer().await.connection;
         let read = async {
             let rows = rows!(connection, "counts.sql");
-            rows.iter().map(count).collect::<Inner<Counts>>()
+            rows.iter().map(rows::count).collect::<Inner<Counts>>()
         };
         read.await.map_err(failed("count the jobs"))
     }
@@ -375,6 +387,9 @@ async fn claim(
     spends: &[Micros],
     now_us: Micros,
 ) -> Inner<Vec<Lease>> {
+    if want.requests == 0 {
+        return stored::claim(tx, run, want.slots, now_us).await;
+    }
     let requests = want.requests.min(want.slots) as i64;
     let claimed: String = scalar!(tx, "claim.sql", now_us, want.slots as i64, requests, run);
     let unpack::Claimed { mut leases, binary } = unpack::claimed(&claimed, spends)?;
@@ -435,6 +450,18 @@ async fn write_back(
     from: &[&str],
     now_us: Micros,
 ) -> Inner<()> {
+    execute!(tx, "write_counts.sql", pack::counts(batch, from));
+    let first = batch.iter().find_map(|write| write.output.as_ref());
+    let finished_at_us: Micros = if first.is_some() { scalar!(tx, "result_time.sql", now_us) } else { 0 };
+    let processor = first.map_or("", |output| &output.processor);
+    let (plain, batch): (Vec<_>, Vec<_>) = batch.iter().copied().partition(|write| stored::is_plain(write, processor));
+    if !plain.is_empty() {
+        stored::finish(tx, run, &plain, processor, finished_at_us, now_us).await?;
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let batch = &*batch;
     execute!(tx, "write_jobs.sql", pack::jobs(batch, run, now_us));
     execute!(tx, "write_attempts.sql", pack::attempts(batch), run);
     if batch.iter().any(|write| write.response.is_some()) {
@@ -447,10 +474,8 @@ async fn write_back(
     }
     if batch.iter().any(|write| write.output.is_some()) {
         let packed = pack::results(batch);
-        let finished_at_us: Micros = scalar!(tx, "result_time.sql", now_us);
         execute!(tx, "write_results.sql", packed.rows, packed.blob, finished_at_us);
     }
-    execute!(tx, "write_counts.sql", pack::counts(batch, from));
     Ok(())
 }
 
@@ -461,29 +486,4 @@ async fn move_permits(tx: &mut SqliteConnection, moved: &[(Micros, Micros)]) -> 
         execute!(tx, "spend.sql", pack::spends(moved.iter().map(|(_, to)| *to)));
     }
     Ok(())
-}
-
-/// Five columns from `at` on: state, failures, generation, crashes, was.
-fn standing(row: &SqliteRow, at: usize) -> Inner<Standing> {
-    Ok(Standing {
-        state: state(row.try_get(at)?)?,
-        failures: row.try_get(at + 1)?,
-        generation: row.try_get(at + 2)?,
-        crashes: row.try_get(at + 3)?,
-        was: row.try_get::<Option<&str>, _>(at + 4)?.map(state).transpose()?,
-    })
-}
-
-fn state(name: &str) -> Inner<State> {
-    State::parse(name).ok_or_else(|| format!("`{name}` is no state of a job").into())
-}
-
-fn count(row: &SqliteRow) -> Inner<((State, Option<ErrorType>), u64)> {
-    let error_type: String = row.try_get(1)?;
-    let error_type = Some(error_type).filter(|t| !t.is_empty()).map(ErrorType::stored);
-    Ok(((state(row.try_get(0)?)?, error_type), u64::try_from(row.try_get::<i64, _>(2)?)?))
-}
-
-fn reject(row: &SqliteRow) -> Inner<Reject> {
-    Ok(Reject { line: u64::try_from(row.try_get::<i64, _>(0)?)?, reason: row.try_get(1)?, text: row.try_get(2)? })
 }

@@ -78,6 +78,10 @@ fn parse(text: &str) -> Result<Url, String> {
             "holds a user name or password; give them as -H \"Authorization: Basic {{ env('NAME') }}\"".to_owned()
         );
     }
+    // What browsers take for a host is more than a request can be sent to.
+    if let Err(error) = parsed.as_str().parse::<http::Uri>() {
+        return Err(format!("cannot be sent: {error}"));
+    }
     Ok(parsed)
 }
 

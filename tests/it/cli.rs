@@ -2,6 +2,9 @@
 
 mod bad;
 mod changes;
+mod completions;
+mod docs;
+mod examples;
 mod export;
 mod folder;
 mod formats;
@@ -9,13 +12,16 @@ mod held;
 mod help;
 mod import;
 mod keep;
+mod metrics;
 mod network;
 mod numbers;
+mod plan;
 mod prune;
 mod query;
 mod readme;
 mod rejected;
 mod repeat;
+mod report;
 mod reprocess;
 mod retry;
 mod rules;
@@ -24,9 +30,12 @@ mod secrets;
 mod settings;
 mod show;
 mod sla;
+mod status;
 mod steering;
 mod terminal;
+mod tools;
 mod usage;
+mod zones;
 
 /// The kept counts are the true ones.
 #[track_caller]

@@ -4,12 +4,16 @@
 //! Every row of the table is a run of the real program against a server that is given its connections raw.
 //! `cargo test --test it -- hostile --nocapture --test-threads 1` shows it: fault, type, verdict, exit code, time, memory, words.
 
+mod around;
 mod bodies;
 mod connection;
 mod framing;
 mod fuzz;
+mod h2;
 mod limits;
 mod names;
+mod redirects;
 mod row;
+mod secure;
 mod tls;
 mod wire;

@@ -4,6 +4,7 @@ mod contract;
 mod errors;
 mod examples;
 mod imports;
+mod reprocess;
 mod results;
 mod runs;
 

@@ -3,6 +3,7 @@
 mod checker;
 mod cli;
 mod console;
+mod fuzz;
 mod hostile;
 mod library;
 mod opening;

@@ -20,7 +20,7 @@ const LARGE: [&str; 5] = ["jobs", "requests", "responses", "results", "attempts"
 const SMALL_INDEX: &str = "INDEX jobs_leased";
 
 /// Steps that are slow only where there is much to do, and where there never is: file, step, reason.
-const EXCEPTIONS: [(&str, &str, &str); 15] = [
+const EXCEPTIONS: [(&str, &str, &str); 19] = [
     ("answers/template.sql", "ORDER BY", "sorts a handful of imports, once an export"),
     ("carry_spends.sql", "ORDER BY", "sorts a handful of limits, once a run"),
     ("limits.sql", "ORDER BY", "sorts a handful of limits, where another process has written"),
@@ -31,6 +31,10 @@ const EXCEPTIONS: [(&str, &str, &str); 15] = [
     ("overview/latency.sql", "GROUP BY", "groups the buckets of this run, for people"),
     ("overview/latency.sql", "ORDER BY", "sorts the buckets of this run, for people"),
     ("overview/rate.sql", "GROUP BY", "two groups of buckets, for people"),
+    ("history/failed.sql", "GROUP BY", "groups what failed by minute, for a report"),
+    ("history/slots.sql", "GROUP BY", "groups the buckets of a span of time, for a report"),
+    ("history/spans.sql", "ORDER BY", "sorts the runs, for a report"),
+    ("history/runs.sql", "ORDER BY", "sorts the last runs, for a report"),
     ("templates.sql", "DISTINCT", "the request flags that were ever given: a handful"),
     ("columns.sql", "DISTINCT", "the names of the schema, for a better error message"),
     ("columns.sql", "ORDER BY", "the names of the schema, for a better error message"),
@@ -39,7 +43,7 @@ const EXCEPTIONS: [(&str, &str, &str); 15] = [
 ];
 
 /// How jobs are found, where it matters which way.
-const WAYS: [(&str, &[&str]); 23] = [
+const WAYS: [(&str, &[&str]); 30] = [
     (
         "claim.sql",
         &[
@@ -49,6 +53,11 @@ const WAYS: [(&str, &[&str]); 23] = [
             "SEARCH j USING INTEGER PRIMARY KEY (rowid=?)",
         ],
     ),
+    ("stored/ready.sql", &["SEARCH jobs USING INDEX jobs_ready (state=? AND due_at_us<?)"]),
+    ("stored/lease.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("stored/claimed.sql", &["SEARCH j USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("stored/take_up.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("stored/finish_jobs.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("next_due.sql", &["SEARCH jobs USING INDEX jobs_ready (state=?)", "SEARCH jobs USING INDEX jobs_ready (state=?)"]),
     ("next_to_process.sql", &["SEARCH jobs USING INDEX jobs_ready (state=?)"]),
     ("move_due.sql", &["SEARCH jobs USING INDEX jobs_ready (state=? AND due_at_us>?)"]),
@@ -73,6 +82,8 @@ const WAYS: [(&str, &[&str]); 23] = [
     ("rekey.sql", &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     ("key_holders.sql", &["SEARCH j USING COVERING INDEX sqlite_autoindex_jobs_1 (key=?)"]),
     ("keys_between.sql", &["SEARCH jobs USING COVERING INDEX sqlite_autoindex_jobs_1 (key>? AND key<?)"]),
+    ("plan/known.sql", &["SEARCH j USING INDEX sqlite_autoindex_jobs_1 (key=?)"]),
+    ("plan/first.sql", &["SEARCH j USING INDEX jobs_ready (state=?)"]),
     ("import_conflicts.sql", &["SEARCH j USING COVERING INDEX sqlite_autoindex_jobs_1 (key=?)"]),
 ];
 

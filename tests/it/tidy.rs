@@ -8,6 +8,7 @@ use std::path::Path;
 
 use text::{bare_sql, code, lines_with, modules_named, shipped};
 
+mod supply;
 mod text;
 
 /// Pure; each may know the others, nothing else of the crate. `report` is here with its numbers: the store reads them, and

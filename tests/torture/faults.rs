@@ -1,22 +1,27 @@
 //! 9: a disk that is full, that fails, that may not be written, or no file left to open: at some call, once or from then on.
 //!
-//! strace answers the call in the place of the system. Then the same once more with real file systems: one too small, one read-only.
+//! strace answers the call in the place of the system: in a run, in one whose requests are redirected, and in the one after a run
+//! that died while it processed. Then the same once more with real file systems: one too small, one read-only.
 
 use std::collections::BTreeMap;
 use std::fs;
 
+use crate::denied;
 use crate::full;
 use crate::resume::bench::{Bench, Ended};
 use crate::row::{Figures, Row, Size};
-use crate::server::{Script, Server};
+use crate::server::{Answer, Asked, Script, Server};
 use crate::strace;
 use crate::trial::{Trial, sound};
 
-/// Seen failing with a sign of life that ended a stall, so that it lasted for ever: the run on the full disk did not end.
+/// Seen failing with an end that named the second failure of a disk instead of the first; and with a sign of life that ended a
+/// stall, so that it lasted for ever: the run on the full disk did not end.
 pub(crate) const ROW: Row = Row { name: "9", what: "full, failing and read-only disks", run };
 
 const JOBS: usize = 30;
 const CONCURRENCY: u64 = 4;
+/// The limit is wide, and has permits written down all the same: for redirects too.
+const WORK: &[&str] = &["-c", "4", "--rate", "1000/s", "--max-redirects", "3", "--process", "jq:[range(500)] | length"];
 
 /// A call on a file of the database, what the system says to it, and what the program is to make of that.
 struct Fault {
@@ -54,6 +59,16 @@ const FAULTS: &[Fault] = &[
     Fault { call: "write", file: "jobs.db.lock", error: "ENOSPC", once: Once::MayEnd },
 ];
 
+/// What the run has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Plain,
+    /// Each request is redirected, under a permit of its own that is written down first.
+    Redirects,
+    /// A run died with jobs in processing: they are accused one by one.
+    Suspects,
+}
+
 /// What all points came to.
 #[derive(Default)]
 struct Found {
@@ -73,15 +88,23 @@ fn run(figures: &mut Figures) {
     full::small_disk(figures);
     full::full_disk(figures);
     full::read_only(figures);
+    full::in_memory(figures);
+    full::network(figures);
+    full::small_temporary(figures);
+    denied::modes(figures);
+    denied::immutable(figures);
     let mut found = Found::default();
     if strace::is_there(figures) {
-        let nths: &[u64] =
-            if figures.size == Size::Ci { &[1, 9] } else { &[1, 2, 3, 4, 5, 7, 9, 13, 17, 23, 31, 47, 61, 97] };
         for fault in FAULTS {
-            for nth in nths {
-                for and_on in ["", "+"] {
-                    found.one(fault, *nth, and_on);
-                    found.note(figures);
+            // What only one of them writes goes through the log.
+            let writes = fault.file == "jobs.db-wal" && matches!(fault.call, "pwrite64" | "fdatasync");
+            let works: &[Work] = if writes { &[Work::Plain, Work::Redirects, Work::Suspects] } else { &[Work::Plain] };
+            for work in works {
+                for nth in work.nths(fault, figures.size) {
+                    for and_on in ["", "+"] {
+                        found.one(fault, *work, *nth, and_on);
+                        found.note(figures);
+                    }
                 }
             }
         }
@@ -91,27 +114,63 @@ fn run(figures: &mut Figures) {
     }
 }
 
+impl Work {
+    /// Calls that fail. What is written for a redirect, or before a suspect is processed, comes after the run has begun.
+    fn nths(self, fault: &Fault, size: Size) -> &'static [u64] {
+        match (size, self, fault.call) {
+            (Size::Long, ..) => &[1, 2, 3, 4, 5, 7, 9, 13, 17, 23, 31, 43, 61, 71, 97],
+            (Size::Ci, Self::Plain, _) => &[1, 9],
+            (Size::Ci, _, "fdatasync") => &[3, 4, 5],
+            (Size::Ci, ..) => &[23, 45, 57],
+        }
+    }
+
+    fn prepared(self) -> Trial {
+        let answer = |asked: &Asked| match asked.target.strip_prefix("/hop/") {
+            Some(key) => Answer::status(302).header("location", &format!("/there?k=hop-{key}")),
+            None => Answer::json("1"),
+        };
+        let server = Server::start(Script::new(answer));
+        let keys: Vec<_> = (0..JOBS).map(|n| format!("{n:04}")).collect();
+        let bench = Bench::empty();
+        match self {
+            Self::Redirects => bench.import_at(&format!("{}/hop", server.url()), &keys),
+            Self::Plain | Self::Suspects => bench.import(&server, &keys),
+        }
+        let mut trial = Trial::new(bench, server);
+        if self == Self::Suspects {
+            trial.dies(trial.haul_failing(&[&["run"], WORK].concat(), "processing:3")).expect("it dies");
+        }
+        trial
+    }
+}
+
 impl Found {
-    fn one(&mut self, fault: &Fault, nth: u64, and_on: &str) {
-        let server = Server::start(Script::ok());
-        let trial = Trial::new(Bench::with_jobs(&server, JOBS), server);
-        let beside = |name: &str| trial.bench.db().with_file_name(name);
-        let program = trial.haul(&["resume", "-c", "4", "--grace", "1s", "--process", "jq:[range(500)] | length"]);
+    fn one(&mut self, fault: &Fault, work: Work, nth: u64, and_on: &str) {
+        let trial = work.prepared();
+        let file = |name: &str| trial.bench.db().with_file_name(name);
+        let (log, faulty) = (file("log"), file(fault.file));
+        let program = trial.haul(&[&["resume", "--grace", "1s"], WORK].concat());
         let inject = format!("{}:error={}:when={nth}{and_on}", fault.call, fault.error);
-        let what = format!("{inject} on {}", fault.file);
-        let traced = strace::injected(&program, fault.call, &[beside(fault.file)], &beside("log"), &inject);
+        let what = format!("{work:?}, {inject} on {}", fault.file);
+        let traced = strace::injected(&program, fault.call, &[faulty], &log, &inject);
         let ended = trial.bench.spawn(traced).wait();
-        let hit = fs::read_to_string(beside("log")).expect("the log").contains("(INJECTED)");
+        let hit = fs::read_to_string(log).expect("the log").contains("(INJECTED)");
         judge(&what, fault, and_on.is_empty(), hit, &ended);
         sound(&trial.bench.db());
-        trial.bench.run(&["resume", "--grace", "60s"]).exits(0);
+        // One that failed before it had begun is not remembered, so what it was told is said again.
+        trial.bench.run(&[&["resume", "--grace", "60s"], WORK].concat()).exits(0);
         sound(&trial.bench.db());
-        let checked = trial.bench.check(JOBS, &trial.server.arrivals());
+        // Arrivals of redirects, whose keys begin with `hop-`, are no repetitions.
+        let all = trial.server.arrivals();
+        let arrivals: Vec<_> = all.into_iter().filter(|arrival| !arrival.key.starts_with("hop-")).collect();
+        let checked = trial.bench.check(JOBS, &arrivals);
+        let leased: usize = trial.lives.iter().map(|died| died.leases.len()).sum();
         self.points += 1;
         self.hit += u64::from(hit);
         self.lost += checked.lost + checked.leased;
         self.dup += checked.dup;
-        self.over += u64::from(trial.server.total() > JOBS as u64 + CONCURRENCY);
+        self.over += u64::from(arrivals.len() as u64 > JOBS as u64 + leased as u64 + CONCURRENCY);
         self.blamed += trial.bench.number("SELECT count(*) FROM jobs WHERE error_type IS NOT NULL OR failures > 0");
         let end = if hit {
             ended.status.code().map_or("signal".to_owned(), |code| code.to_string())

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use haul::store::sqlite::{Disk, disk};
 use tempfile::TempDir;
 
-use crate::resume::bench::{Bench, until};
+use crate::resume::bench::{Bench, Ended, until};
 use crate::row::Figures;
 use crate::server::{Answer, Asked, Script, Server};
+use crate::strace;
 use crate::trial::sound;
 
 const JOBS: usize = 60;
@@ -141,6 +143,79 @@ pub(crate) fn read_only(figures: &mut Figures) {
     }
     assert_eq!(server.total(), 0);
     figures.note("read_only", true);
+}
+
+/// A file system in memory lasts no longer than the machine: a run says so, once, and goes on; those that only look do not.
+// Seen failing without the warning, and with one for every database.
+pub(crate) fn in_memory(figures: &mut Figures) {
+    let Some(mount) = Mount::of("20m") else { return figures.skip("no file system can be mounted here") };
+    let server = Server::start(Script::ok());
+    let bench = Bench::with_jobs(&server, JOBS);
+    let db = moved(&bench, &mount);
+    let warned = |ended: &Ended| ended.stderr.matches("is not durable: it lies on a file system in memory").count();
+    assert_eq!(warned(&bench.spawn(haul(&db, &["status"])).wait().exits(0)), 0);
+    let ended = bench.spawn(haul(&db, &["resume"])).wait().exits(0);
+    assert_eq!(warned(&ended), 1, "{}", ended.stderr);
+    assert!(ended.stderr.contains("jobs.db is not durable"), "it names the database: {}", ended.stderr);
+    // Where the folder for temporary files is in memory itself, there is no other disk to compare with.
+    if disk(&bench.db()) == Disk::Lasting {
+        let ended = bench.run(&["resume"]).exits(0);
+        assert_eq!(warned(&ended), 0, "{}", ended.stderr);
+    }
+    check(&db);
+    figures.note("in_memory", true);
+}
+
+/// The folder for temporary files is full where a large database is written anew: nothing is lost, and that is said.
+// Seen failing with fewer bytes than the page cache holds: nothing goes to that folder, and there is no error.
+pub(crate) fn small_temporary(figures: &mut Figures) {
+    let Some(mount) = Mount::of("1m") else { return figures.skip("no file system can be mounted here") };
+    // More stays than the 16 MB of it that fit into the page cache.
+    let server = Server::start(Script::new(|_: &Asked| Answer::json(format!("\"{}\"", "x".repeat(600_000)))));
+    let bench = Bench::with_jobs(&server, JOBS);
+    bench.run(&["run", "--process", "jq:length"]).exits(0);
+    let mut prune = haul(&bench.db(), &["prune", "--responses", "--where", "id <= 20"]);
+    prune.env("SQLITE_TMPDIR", mount.path());
+    let ended = bench.spawn(prune).wait().exits(1);
+    assert!(ended.stderr.contains("jobs.db") && ended.stderr.contains("is full"), "{}", ended.stderr);
+    check(&bench.db());
+    bench.run(&["prune", "--responses", "--where", "id <= 20"]).exits(0);
+    check(&bench.db());
+    assert_eq!(bench.number("SELECT count(*) FROM responses"), JOBS as i64 - 20, "they are dropped");
+    figures.note("small_temporary", true);
+}
+
+/// A network file system is refused, and nothing is made there: strace has the system say that it is one.
+// Seen failing where the file was made before it was asked what it would lie on.
+pub(crate) fn network(figures: &mut Figures) {
+    if !strace::is_there(figures) {
+        return;
+    }
+    let server = Server::start(Script::ok());
+    let bench = Bench::with_jobs(&server, JOBS);
+    let beside = |name: &str| bench.db().with_file_name(name);
+    fs::write(beside("more.txt"), format!("{}/more\n", server.url())).expect("an input");
+    let new = beside("new.db");
+    for (magic, name) in [(0x6969_u64, "NFS"), (0xff53_4d42, "SMB/CIFS"), (0xfe53_4d42, "SMB/CIFS")] {
+        // The first field of the structure says what it is.
+        let field: String = magic.to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let fault = format!("statfs:poke_exit=@arg2={field}");
+        for (db, args) in
+            [(bench.db(), &["resume"][..]), (new.clone(), &["run", "more.txt"]), (new.clone(), &["import", "more.txt"])]
+        {
+            let program = haul(&db, args);
+            let ended = bench.spawn(strace::injected::<&str>(&program, "statfs", &[], &beside("log"), &fault)).wait();
+            let said = &ended.stderr;
+            if said.contains("invalid") && said.contains("strace") {
+                return figures.skip("this strace cannot change what a call answers");
+            }
+            let words = format!("{} is on a network file system ({name})", db.display());
+            assert!(ended.status.code() == Some(1) && said.contains(&words), "{args:?}, {:?}: {said}", ended.status);
+        }
+        assert!(!new.exists(), "nothing is made there");
+    }
+    assert_eq!((server.total(), bench.number("SELECT count(*) FROM runs")), (0, 0), "nothing was begun");
+    figures.note("network_refused", true);
 }
 
 /// Few files may be open: fewer requests are in flight, and none fails for it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use haul::backoff::chance;
 
 use crate::checker::copied;
+use crate::forgotten;
 use crate::rate::busy;
 use crate::resume::bench::{Bench, wall_us};
 use crate::resume::lives::{Life, SECOND_NS, live, lost_and_noted, most_in_a_second, resent};
@@ -64,6 +65,7 @@ fn run(figures: &mut Figures) {
         found.note(figures);
     }
     found.judge();
+    forgotten::tried(figures);
 }
 
 /// So many kills, early ones besides, and then the rest of the jobs.

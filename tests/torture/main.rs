@@ -23,11 +23,17 @@ mod it {
 }
 use it::{checker, random_numbers, rate, resume, server};
 
+mod between;
 mod card;
+mod cutting;
 mod damaged;
+mod denied;
 mod disk;
+mod faketime;
 mod faults;
+mod forgotten;
 mod full;
+mod ills;
 mod kills;
 mod memory;
 mod panics;
@@ -38,6 +44,8 @@ mod record;
 mod row;
 mod scale;
 mod signals;
+mod soak;
+mod steps;
 mod stopped;
 mod strace;
 mod syscalls;
@@ -63,6 +71,10 @@ const ROWS: &[Row] = &[
     faults::ROW,
     damaged::ROW,
     scale::ROW,
+    soak::ROW,
+    upgrade::ROW,
+    steps::ROW,
+    between::ROW,
 ];
 
 fn main() -> ExitCode {

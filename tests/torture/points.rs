@@ -2,17 +2,18 @@
 
 use haul::fail_point::Point;
 
-use crate::row::{Figures, Row, Size};
+use crate::random_numbers::Random;
+use crate::row::{Figures, Row};
 use crate::trial::Found;
 use crate::ways::{CONCURRENCY, Way};
 
 /// Seen failing with an export that writes to its file directly.
 pub(crate) const ROW: Row = Row { name: "1c", what: "kill at every named moment", run };
 
-/// The how many-th passages are tried in the long size.
-const PASSAGES: u64 = 20;
-
 fn run(figures: &mut Figures) {
+    let passages = figures.many("passages", "HAUL_TORTURE_PASSAGES", 1, 20);
+    let most_pairs = figures.many("pairs_most", "HAUL_TORTURE_PAIRS", 12, u64::MAX);
+    let mut random = Random::new(figures.seed());
     let mut found = Found::default();
     let (mut points, mut late) = (0, 0);
     for way in Way::ALL {
@@ -31,22 +32,20 @@ fn run(figures: &mut Figures) {
     let untried: Vec<_> = Point::ALL.iter().filter(untried).collect();
     figures.note("moments", Point::ALL.len());
     figures.note("points", points);
-    if figures.size == Size::Long {
-        for way in Way::ALL {
-            for point in way.points() {
-                for nth in 2..=PASSAGES {
-                    // A moment that comes less often than that is no failure.
-                    let Some(one) = way.tried(&[(*point, nth)]) else { break };
-                    found += one;
-                    late += 1;
-                    found.note(figures);
-                }
+    for way in Way::ALL {
+        for point in way.points() {
+            for nth in 2..=passages {
+                // A moment that comes less often than that is no failure.
+                let Some(one) = way.tried(&[(*point, nth)]) else { break };
+                found += one;
+                late += 1;
+                found.note(figures);
             }
         }
-        figures.note("later_passages", late);
-        let pairs = pairs(figures, &mut found);
-        figures.note("pairs", pairs);
     }
+    figures.note("later_passages", late);
+    let pairs = pairs(most_pairs, &mut random, figures, &mut found);
+    figures.note("pairs", pairs);
     found.note(figures);
     found.judge();
     assert!(found.most_leased <= CONCURRENCY, "no more is leased than the concurrency allows");
@@ -61,17 +60,18 @@ fn first_passages(way: Way, point: Point) -> u64 {
     }
 }
 
-/// One run dies at each moment, the next one at each other.
-fn pairs(figures: &mut Figures, found: &mut Found) -> u64 {
+/// One run dies at a moment, the next one at another: all pairs, or so many of them.
+fn pairs(most: u64, random: &mut Random, figures: &mut Figures, found: &mut Found) -> u64 {
+    let points = Way::Run.points();
+    let mut left: Vec<_> = points.iter().flat_map(|first| points.iter().map(move |second| (*first, *second))).collect();
     let mut pairs = 0;
-    for first in Way::Run.points() {
-        for second in Way::Run.points() {
-            // Where the first died near the end there may be nothing left for the second to come to.
-            if let Some(one) = Way::Run.tried(&[(*first, 1), (*second, 1)]) {
-                *found += one;
-                pairs += 1;
-                found.note(figures);
-            }
+    while pairs < most && !left.is_empty() {
+        let (first, second) = left.swap_remove(random.below(left.len()));
+        // Where the first died near the end there may be nothing left for the second to come to.
+        if let Some(one) = Way::Run.tried(&[(first, 1), (second, 1)]) {
+            *found += one;
+            pairs += 1;
+            found.note(figures);
         }
     }
     pairs

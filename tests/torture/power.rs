@@ -1,37 +1,28 @@
-//! 3: the power is cut at any moment of a run, and what was not durable is lost, torn or out of order.
+//! 3: the power is cut at any moment of a run, of a migration or while the file is written anew (`VACUUM`), and what was not durable
+//! is lost, torn or out of order.
 //!
 //! strace records what the program itself writes and makes durable; from that the disk is built anew as a cut may leave it.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use crate::disk::{Disk, Kept};
+use crate::cutting::{Recorded, record, record_migration, record_vacuum};
+use crate::disk::Kept;
 use crate::random_numbers::Random;
-use crate::record::{Event, events, recorded};
+use crate::record::Event;
 use crate::resume::bench::{Bench, done};
 use crate::row::{Figures, Row};
-use crate::server::{Script, Server};
 use crate::strace;
-use crate::trial::Trial;
 
 /// Seen failing with `SqliteSynchronous::Off` in `open.rs`: nothing is made durable. The controls are in the row: a disk
 /// that ignores every `fsync`, as `synchronous=OFF` would, must be caught; so must NORMAL where FULL is promised.
 pub(crate) const ROW: Row = Row { name: "3", what: "power loss, by images of the disk", run };
 
-const JOBS: usize = 200;
 /// Of so many images, one goes on to the end.
 const RESUMED: u64 = 15;
-
-/// A run that was recorded, and the disk it began with.
-struct Recorded {
-    disk: Disk,
-    events: Vec<Event>,
-    server: Server,
-}
 
 /// What images of one kind came to.
 #[derive(Debug, Default)]
@@ -56,41 +47,35 @@ fn run(figures: &mut Figures) {
     let mut random = Random::new(figures.seed());
     let full = record("power-loss");
     let crash = record("crash");
+    let migrating = record_migration();
+    let vacuuming = record_vacuum();
     let of_full = tried(&full, images / 2, true, false, &mut random);
     of_full.note(figures, "full");
     let of_crash = tried(&crash, images - images / 2, true, false, &mut random);
     of_crash.note(figures, "crash");
     let of_off = tried(&full, 60, false, true, &mut random);
     of_off.note(figures, "off");
+    let of_migration = tried(&migrating, images / 5, true, false, &mut random);
+    of_migration.note(figures, "migration");
+    let of_vacuum = tried(&vacuuming, images / 5, true, false, &mut random);
+    of_vacuum.note(figures, "vacuum");
+    // The same disk that keeps nothing of what it is told.
+    let deaf = [&migrating, &vacuuming].map(|recorded| tried(recorded, 40, false, true, &mut random).corrupt);
+    figures.note("off_corrupt_migration", deaf[0]);
+    figures.note("off_corrupt_vacuum", deaf[1]);
     assert_eq!((of_full.corrupt, of_full.lost, of_full.forgotten), (0, 0, 0), "{of_full:?}");
     assert_eq!(of_crash.corrupt, 0, "{of_crash:?}");
+    for found in [&of_migration, &of_vacuum] {
+        assert_eq!((found.corrupt, found.lost, found.forgotten), (0, 0, 0), "{found:?}");
+        assert!(found.pending * 2 > found.images, "there was something to lose: {found:?}");
+    }
     assert!(
         of_full.pending * 2 > of_full.images && of_crash.pending * 2 > of_crash.images,
         "there was something to lose"
     );
     assert!(of_crash.lost > 0, "a control: what NORMAL loses is seen: {of_crash:?}");
+    assert!(deaf.iter().all(|corrupt| *corrupt > 0), "a control: so it is elsewhere: {deaf:?}");
     assert!(of_off.corrupt > 0 && of_off.lost > 0, "a control: a disk that ignores fsync is seen: {of_off:?}");
-}
-
-/// Runs the program on jobs, and records it.
-fn record(durability: &str) -> Recorded {
-    let server = Server::start(Script::ok());
-    let bench = Bench::with_jobs(&server, JOBS);
-    let disk = Disk::of(&bench.db());
-    let trial = Trial::new(bench, server);
-    let log = trial.bench.db().with_file_name("strace.log");
-    let process = ["--process", "jq:[range(500)] | length"];
-    let mut args = vec!["-vv", "run", "-c", "8", "--progress", "none", "--durability", durability];
-    args.extend(process);
-    trial.bench.spawn(recorded(&trial.haul(&args), &log)).wait().exits(0);
-    let events = events(&log, &trial.bench.db());
-    let syncs = events.iter().filter(|event| matches!(event, Event::Synced(_))).count();
-    let sent: BTreeSet<_> =
-        events.iter().filter_map(|event| if let Event::Sent(key) = event { Some(key) } else { None }).collect();
-    let told = events.iter().filter_map(|event| if let Event::Done(done) = event { Some(*done) } else { None }).max();
-    assert_eq!((sent.len(), told), (JOBS, Some(JOBS as u64)), "the record is whole");
-    assert!(syncs > 1, "something was made durable");
-    Recorded { disk, events, server: trial.server }
 }
 
 /// Cuts the power at so many moments, and looks at what is left.
@@ -108,7 +93,7 @@ fn tried(recorded: &Recorded, images: u64, resume: bool, deaf: bool, random: &mu
     cuts.sort_unstable();
     let mut cuts = cuts.into_iter().peekable();
     let mut disk = recorded.disk.clone();
-    let (mut told, mut sent) = (0_u64, BTreeSet::new());
+    let (mut told, mut sent) = (recorded.done_before, BTreeSet::new());
     for (at, event) in recorded.events.iter().enumerate() {
         while cuts.next_if_eq(&at).is_some() {
             let kept = [Kept::Nothing, Kept::Half, Kept::Most, Kept::All][random.below(4)];
@@ -117,7 +102,7 @@ fn tried(recorded: &Recorded, images: u64, resume: bool, deaf: bool, random: &mu
             found.images += 1;
             found.pending += u64::from(disk.pending() > 0);
             let corrupt_before = found.corrupt;
-            match look(&bench.db()) {
+            match look(&bench.db(), recorded.jobs) {
                 None => found.corrupt += 1,
                 Some((succeeded, claimed)) => {
                     found.lost += told.saturating_sub(succeeded);
@@ -128,7 +113,7 @@ fn tried(recorded: &Recorded, images: u64, resume: bool, deaf: bool, random: &mu
                 assert_eq!(found.corrupt, corrupt_before, "what kill -9 leaves is sound, whatever the disk does");
             }
             if resume && found.images % RESUMED == 0 {
-                goes_on(&bench);
+                recorded.goes_on(&bench);
                 found.resumed += 1;
             }
         }
@@ -140,12 +125,11 @@ fn tried(recorded: &Recorded, images: u64, resume: bool, deaf: bool, random: &mu
             Event::Sent(key) => drop(sent.insert(key.clone())),
         }
     }
-    assert!(recorded.server.total() > 0, "it is there for those that go on");
     found
 }
 
-/// Results, and keys of jobs that were claimed; `None` where the database is not sound.
-fn look(database: &Path) -> Option<(u64, BTreeSet<String>)> {
+/// Results, and keys of jobs that were claimed; `None` where the database is not sound, or not all of so many jobs are there.
+fn look(database: &Path, jobs: usize) -> Option<(u64, BTreeSet<String>)> {
     done(async {
         let options = SqliteConnectOptions::new().filename(database).disable_statement_logging();
         let mut connection: SqliteConnection = options.connect().await.ok()?;
@@ -154,10 +138,10 @@ fn look(database: &Path) -> Option<(u64, BTreeSet<String>)> {
             return None;
         }
         let whole = "SELECT count(*), (SELECT sum(n) FROM counts WHERE state = 'succeeded'), \
-                     (SELECT count(*) FROM jobs WHERE state = 'succeeded') FROM results";
-        let (results, counted, succeeded): (i64, Option<i64>, i64) =
+                     (SELECT count(*) FROM jobs WHERE state = 'succeeded'), (SELECT count(*) FROM jobs) FROM results";
+        let (results, counted, succeeded, all): (i64, Option<i64>, i64, i64) =
             sqlx::query_as(whole).fetch_one(&mut connection).await.ok()?;
-        if results != succeeded || counted.unwrap_or(0) != succeeded {
+        if all != jobs as i64 || results != succeeded || counted.unwrap_or(0) != succeeded {
             return None; // half of a transaction
         }
         let keys = "SELECT key FROM jobs WHERE attempts > 0";
@@ -165,15 +149,6 @@ fn look(database: &Path) -> Option<(u64, BTreeSet<String>)> {
         connection.close().await.ok()?;
         Some((succeeded.unsigned_abs(), claimed.into_iter().map(|(key,)| key).collect()))
     })
-}
-
-/// Every job has its result in the end, once.
-fn goes_on(bench: &Bench) {
-    bench.run(&["resume", "--durability", "crash", "-c", "64"]).exits(0);
-    let left = bench.number("SELECT count(*) FROM jobs WHERE state <> 'succeeded'");
-    let results = bench.number("SELECT count(*) FROM results");
-    assert_eq!((left, results), (0, JOBS as i64));
-    let _ = fs::remove_file(bench.db());
 }
 
 impl Found {

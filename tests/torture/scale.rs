@@ -90,14 +90,15 @@ fn long_reader(figures: &mut Figures) {
     figures.note("log_mb_beside_a_reader", log_bytes >> 20);
 }
 
-fn log_bytes(database: &Path) -> u64 {
+/// How large the write-ahead log is.
+pub(crate) fn log_bytes(database: &Path) -> u64 {
     let mut wal = database.as_os_str().to_owned();
     wal.push("-wal");
     fs::metadata(wal).map_or(0, |found| found.len())
 }
 
 /// The most memory that a process ever had.
-fn peak_kb(id: u32) -> Option<u64> {
+pub(crate) fn peak_kb(id: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().trim_end_matches(" kB").parse().ok()
 }

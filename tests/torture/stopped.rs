@@ -1,17 +1,19 @@
-//! P8: a run that stood still sends nothing under a permit that became void meanwhile, and keeps its limit.
+//! P8 and T3: a run that stood still sends nothing under a permit that became void meanwhile, and keeps its limit. Nor does it
+//! where the wall clock was set by an hour in the meantime, as it is when a machine sleeps and wakes.
 
 use std::time::Duration;
 
 use haul::backoff::chance;
 use haul::clock::Micros;
 
+use crate::faketime::Wall;
 use crate::resume::bench::{Bench, until, wall_us};
 use crate::row::{Figures, Row, Size};
 use crate::server::{Script, Server};
 use crate::trial::{Found, Trial};
 
 /// Seen failing with void permits handed out by `Queue` all the same.
-pub(crate) const ROW: Row = Row { name: "P8", what: "SIGSTOP and SIGCONT", run };
+pub(crate) const ROW: Row = Row { name: "P8", what: "SIGSTOP and SIGCONT, the clock set meanwhile", run };
 
 const JOBS: usize = 100;
 const PERMITS: usize = 20;
@@ -21,12 +23,15 @@ fn run(figures: &mut Figures) {
     let rounds = figures.many("rounds", "HAUL_TORTURE_ROUNDS", 6, 200);
     let seed = figures.seed();
     let mut found = Found::default();
-    let (mut void, mut stale) = (0, 0);
+    let (mut void, mut stale, mut tried) = (0, 0, 0);
     for n in 0..rounds as i64 {
         // One in the long size stands still for longer than anything a run waits for.
         let long = figures.size == Size::Long && n == 0;
         let still = if long { Duration::from_secs(60) } else { Duration::from_millis(500) };
-        let (more, voided, sent) = round(seed, n, still);
+        // In two rounds of three the wall clock says something else when it goes on.
+        let step_s = [0, 3_600, -3_600][n as usize % 3];
+        let Some((more, voided, sent)) = round(seed, n, still, step_s, figures) else { continue };
+        tried += 1;
         found += more;
         void += voided;
         stale += sent;
@@ -36,16 +41,23 @@ fn run(figures: &mut Figures) {
     }
     found.judge();
     assert_eq!(stale, 0, "nothing is sent under a permit that is void");
-    assert!(void >= rounds / 2, "permits became void while it stood still");
+    assert!(void >= tried / 2, "permits became void while it stood still");
 }
 
-/// What was found; permits that became void unused; and requests that were sent under one of them.
-fn round(seed: u64, n: i64, still: Duration) -> (Found, u64, u64) {
+/// What was found; permits that became void unused; and requests that were sent under one of them. `None`: the clock cannot be
+/// set here.
+fn round(seed: u64, n: i64, still: Duration, step_s: i64, figures: &mut Figures) -> Option<(Found, u64, u64)> {
     let server = Server::start(Script::ok().latency(Duration::from_millis(20)).goes_first());
     let bench = Bench::with_jobs(&server, JOBS);
     let trial = Trial::new(bench, server);
     let (bench, server) = (&trial.bench, &trial.server);
-    let run = bench.start(&["run", "--rate", "20/400ms", "-c", "16"]);
+    let mut program = trial.haul(&["run", "--rate", "20/400ms", "-c", "16"]);
+    let wall = match step_s {
+        0 => None,
+        _ => Some(Wall::right(bench.db().with_file_name("wall"), figures)?),
+    };
+    wall.iter().for_each(|wall| wall.shown_to(&mut program));
+    let run = bench.spawn(program);
     let after = 10 + (chance(seed, n, 1) * 40.0) as u64;
     until("it is under way", || server.total() >= after);
     run.signal("STOP");
@@ -54,6 +66,7 @@ fn round(seed: u64, n: i64, still: Duration) -> (Found, u64, u64) {
     let held: Vec<(i64, i64, Micros)> =
         bench.rows("SELECT id, attempts, due_at_us FROM jobs WHERE run_id IS NOT NULL AND state = 'pending'");
     std::thread::sleep(still);
+    wall.iter().for_each(|wall| wall.set(step_s));
     let goes_on_us = wall_us(server, server.now_ns());
     run.signal("CONT");
     run.wait().exits(0);
@@ -64,5 +77,5 @@ fn round(seed: u64, n: i64, still: Duration) -> (Found, u64, u64) {
     let unsent = held.iter().filter(|(id, attempt, _)| sent_at(*id, *attempt).is_none_or(|us| us > stopped_us));
     let void: Vec<_> = unsent.filter(|(_, _, until_us)| *until_us < goes_on_us).collect();
     let stale = void.iter().filter(|(id, attempt, _)| sent_at(*id, *attempt).is_some()).count();
-    (trial.found(JOBS, PERMITS, WINDOW), void.len() as u64, stale as u64)
+    Some((trial.found(JOBS, PERMITS, WINDOW), void.len() as u64, stale as u64))
 }

@@ -10,7 +10,7 @@ use haul::fail_point::{Point, pass};
 use crate::cli::exit::UsageError;
 
 /// Takes bytes. One that is dropped before [`Target::finish`] leaves no trace: the old file stays.
-pub(super) struct Target {
+pub(crate) struct Target {
     out: Option<BufWriter<Box<dyn Write + Send>>>,
     aside: Option<Aside>,
 }
@@ -30,7 +30,7 @@ impl Target {
 
     /// A file, written aside in the same folder, readable by its owner alone. What is no file, a pipe or `/dev/stdout`, is
     /// written to as it is.
-    pub(super) fn file(path: &Path, db: &Path, input: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn file(path: &Path, db: &Path, input: Option<&Path>) -> anyhow::Result<Self> {
         let name = path.display();
         let refused = |why: String| UsageError(format!("failed to write to {name}: {why}"));
         match fs::metadata(path) {
@@ -61,7 +61,7 @@ impl Target {
     }
 
     /// Makes it durable and gives it its name.
-    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+    pub(crate) fn finish(mut self) -> anyhow::Result<()> {
         self.flush()?;
         self.out = None;
         let Some(Aside { file, temporary, to }) = &self.aside else { return Ok(()) };
@@ -116,9 +116,17 @@ pub(super) fn aside(to: &Path) -> Option<PathBuf> {
     Some(to.with_file_name(format!(".{name}.{}.part", std::process::id())))
 }
 
-/// Whether this is the database, or one of the files beside it.
+/// Where a path leads, links followed; what is there may be yet to come, its folder may not.
+pub(crate) fn real(path: &Path) -> Option<PathBuf> {
+    fs::canonicalize(path).ok().or_else(|| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(fs::canonicalize(folder).ok()?.join(path.file_name()?))
+    })
+}
+
+/// Whether this is the database, or one of the files beside it, where it is yet to come too.
 pub(crate) fn is_of_database(to: &Path, db: &Path) -> bool {
-    let Ok(db) = fs::canonicalize(db) else { return false };
+    let Some(db) = real(db) else { return false };
     let rest = to.to_string_lossy().strip_prefix(&*db.to_string_lossy()).map(str::to_owned);
     rest.is_some_and(|rest| matches!(rest.as_str(), "" | "-wal" | "-shm" | "-journal" | ".lock" | "-lock"))
 }

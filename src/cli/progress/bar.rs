@@ -1,54 +1,85 @@
-//! The one line at the bottom of the terminal that is drawn again and again, and everything that is written above it.
+//! The lines at the bottom of the terminal that are drawn again and again, and everything that is written above them.
 //!
-//! The cursor stays right behind its last character: so the `^C` that a terminal writes there lies within what the next
+//! The cursor stays right behind their last character: so the `^C` that a terminal writes there lies within what the next
 //! drawing clears, and a line that a narrower terminal has broken into several is found again.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::line::{Line, Tone};
+
 /// Where the width of the terminal is not known.
 const WIDTH: usize = 80;
 
 /// The longest and the shortest bar there is.
-const BAR: std::ops::RangeInclusive<usize> = 8..=24;
+const BAR: std::ops::RangeInclusive<usize> = 8..=32;
 
-/// What stands in the line now; empty = nothing. There is one terminal, so there is one line.
-static LINE: Mutex<String> = Mutex::new(String::new());
+/// What stands there now; no line = nothing. There is one terminal, so there is one of it.
+static SHOWN: Mutex<Shown> = Mutex::new(Shown { text: String::new(), widths: Vec::new() });
 
-/// Draws the line anew, where it has changed.
-pub(crate) fn draw(done: u64, total: u64, details: &str) {
-    let width = width();
-    let text = fitted(done, total, details, width);
-    let mut line = line();
-    if *line != text {
-        // Where stderr is closed the run goes on unseen.
-        let _ = write(&format!("{}{text}", cleared(&line, width)));
-        *line = text;
+struct Shown {
+    text: String,
+    /// Of each line.
+    widths: Vec<usize>,
+}
+
+/// What a terminal can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Looks {
+    /// Colours are wanted.
+    pub(crate) colours: bool,
+    /// More than ASCII.
+    pub(crate) unicode: bool,
+}
+
+impl Looks {
+    /// Of standard error, as the environment has it.
+    pub(crate) fn of_stderr() -> Self {
+        let colours = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+        // The first that is set counts, as it does for every program.
+        let names = ["LC_ALL", "LC_CTYPE", "LANG"];
+        let locale = names.iter().filter_map(std::env::var_os).find(|value| !value.is_empty());
+        let locale = locale.unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        Self { colours, unicode: locale.ends_with("utf-8") || locale.ends_with("utf8") }
     }
 }
 
-/// Does what writes to the terminal, above the line.
+/// Draws these lines anew, where they have changed; they are made for so many columns.
+pub(crate) fn draw(looks: Looks, lines: impl FnOnce(usize) -> Vec<Line>) {
+    let width = width();
+    let room = width.saturating_sub(FREE);
+    let lines: Vec<_> = lines(room).into_iter().map(|line| line.cut(room)).collect();
+    let text = lines.iter().map(|line| line.painted(looks.colours)).collect::<Vec<_>>().join("\r\n");
+    let mut shown = shown();
+    if shown.text != text {
+        // Where stderr is closed the run goes on unseen.
+        let _ = write(&format!("{}{text}", cleared(&shown.widths, width)));
+        *shown = Shown { text, widths: lines.iter().map(Line::width).collect() };
+    }
+}
+
+/// Does what writes to the terminal, above the lines.
 pub(crate) fn above<T>(write_it: impl FnOnce() -> T) -> T {
-    let line = line();
-    if line.is_empty() {
+    let shown = shown();
+    if shown.widths.is_empty() {
         return write_it();
     }
-    let _ = write(&cleared(&line, width()));
+    let _ = write(&cleared(&shown.widths, width()));
     let written = write_it();
-    let _ = write(&line);
+    let _ = write(&shown.text);
     written
 }
 
-/// Takes the line away.
+/// Takes the lines away.
 pub(crate) fn clear() {
-    let mut line = line();
-    if !line.is_empty() {
-        let _ = write(&cleared(&line, width()));
-        line.clear();
+    let mut shown = shown();
+    if !shown.widths.is_empty() {
+        let _ = write(&cleared(&shown.widths, width()));
+        *shown = Shown { text: String::new(), widths: Vec::new() };
     }
 }
 
-/// Writes log lines above the line.
+/// Writes log lines above the lines that stay.
 pub(crate) struct Above;
 
 impl Write for Above {
@@ -61,8 +92,8 @@ impl Write for Above {
     }
 }
 
-fn line() -> MutexGuard<'static, String> {
-    LINE.lock().unwrap_or_else(PoisonError::into_inner)
+fn shown() -> MutexGuard<'static, Shown> {
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// In one piece, or it would flicker.
@@ -76,57 +107,56 @@ fn width() -> usize {
     comfy_table::Table::new().use_stderr().width().map_or(WIDTH, usize::from)
 }
 
-/// Clears the line, and those into which a terminal that has become narrower has broken it.
-fn cleared(line: &str, width: usize) -> String {
-    let more = line.chars().count().saturating_sub(1) / width.max(1);
-    let up = if more > 0 { format!("\x1b[{more}A") } else { String::new() };
+/// Clears the lines, and those into which a terminal that has become narrower has broken them.
+fn cleared(widths: &[usize], width: usize) -> String {
+    let rows: usize = widths.iter().map(|line| line.saturating_sub(1) / width.max(1) + 1).sum();
+    let up = if rows > 1 { format!("\x1b[{}A", rows - 1) } else { String::new() };
     format!("\r{up}\x1b[J")
 }
 
-/// Columns that stay free at the end of the line, or the `^C` that a terminal writes there would break it.
+/// Columns that stay free at the end of a line, or the `^C` that a terminal writes there would break it.
 const FREE: usize = 3;
 
-/// Bar, count and details as far as there is room; the bar goes first.
-fn fitted(done: u64, total: u64, details: &str, width: usize) -> String {
-    let percent = if total == 0 { 0 } else { (100.0 * done as f64 / total as f64) as u64 };
-    let text = format!("{done}/{total} ({percent} %)  {details}");
-    let room = width.saturating_sub(FREE);
-    let spare = room.saturating_sub(text.chars().count() + 3).min(*BAR.end());
+/// A bar before this line, where there is room for one.
+pub(crate) fn with_bar(done: u64, total: u64, line: Line, unicode: bool, room: usize) -> Line {
+    let spare = room.saturating_sub(line.width() + 4).min(*BAR.end());
     if spare < *BAR.start() {
-        return super::cut(&text, room);
+        return line;
     }
-    let filled = if total == 0 { 0 } else { (spare as f64 * done as f64 / total as f64) as usize };
-    format!("[{}{}] {text}", "=".repeat(filled.min(spare)), " ".repeat(spare.saturating_sub(filled)))
+    let filled = if total == 0 { 0 } else { (spare as f64 * done as f64 / total as f64) as usize }.min(spare);
+    let mut with_bar = Line::default();
+    let (open, full, empty, close) = if unicode { ("", "━", "─", "") } else { ("[", "=", " ", "]") };
+    with_bar.push(Tone::Dim, open);
+    with_bar.push(Tone::Good, full.repeat(filled));
+    with_bar.push(Tone::Dim, format!("{}{close}", empty.repeat(spare - filled)));
+    with_bar.push(Tone::Plain, " ");
+    with_bar.append(line);
+    with_bar
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_line_leaves_room_for_what_a_terminal_echoes() {
-        for width in 1..200 {
-            for details in ["", "19.6/s  ETA 5s", "19.6/s  ETA 5s  3 failed  paused by the server for 10s"] {
-                assert!(
-                    fitted(45, 120, details, width).chars().count() <= width.saturating_sub(FREE).max(1),
-                    "{width}"
-                );
-            }
-        }
+    fn fitted(text: &str, room: usize) -> String {
+        let mut line = Line::default();
+        line.add(Tone::Plain, text);
+        with_bar(1, 2, line, false, room).cut(room).painted(false)
     }
 
     #[test]
     fn the_bar_goes_before_the_numbers_do() {
-        assert_eq!(fitted(1, 2, "9.0/s", 80), "[============            ] 1/2 (50 %)  9.0/s");
-        assert_eq!(fitted(1, 2, "9.0/s", 33), "[=====     ] 1/2 (50 %)  9.0/s");
-        assert_eq!(fitted(1, 2, "9.0/s", 25), "1/2 (50 %)  9.0/s");
-        assert_eq!(fitted(1, 2, "9.0/s", 14), "1/2 (50 %)…");
+        assert_eq!(fitted("1/2 (50 %)  9.0/s", 53), "[================                ] 1/2 (50 %)  9.0/s");
+        assert_eq!(fitted("1/2 (50 %)  9.0/s", 30), "[====     ] 1/2 (50 %)  9.0/s");
+        assert_eq!(fitted("1/2 (50 %)  9.0/s", 28), "1/2 (50 %)  9.0/s");
+        assert_eq!(fitted("1/2 (50 %)  9.0/s", 11), "1/2 (50 %)…");
     }
 
     #[test]
-    fn a_line_that_the_terminal_has_broken_is_cleared_as_a_whole() {
-        assert_eq!(cleared("12345678", 8), "\r\x1b[J");
-        assert_eq!(cleared("123456789", 8), "\r\x1b[1A\x1b[J");
-        assert_eq!(cleared("", 0), "\r\x1b[J");
+    fn lines_that_the_terminal_has_broken_are_cleared_as_a_whole() {
+        assert_eq!(cleared(&[8], 8), "\r\x1b[J");
+        assert_eq!(cleared(&[9], 8), "\r\x1b[1A\x1b[J");
+        assert_eq!(cleared(&[9, 0, 17], 8), "\r\x1b[5A\x1b[J");
+        assert_eq!(cleared(&[], 0), "\r\x1b[J");
     }
 }

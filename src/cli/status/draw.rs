@@ -198,10 +198,15 @@ fn ms(ms: f64) -> String {
     }
 }
 
-/// Rounded as people do: seconds below an hour, then minutes.
+/// Rounded as people do: seconds below an hour, minutes below a day, then hours.
 pub(crate) fn time(us: Micros) -> String {
     let seconds = span(us).as_secs();
-    let rounded = if seconds < 3_600 { seconds } else { seconds - seconds % 60 };
+    let grain = match seconds {
+        0..3_600 => 1,
+        3_600..86_400 => 60,
+        _ => 3_600,
+    };
+    let rounded = seconds - seconds % grain;
     humantime::format_duration(Duration::from_secs(rounded)).to_string()
 }
 
@@ -213,6 +218,6 @@ mod tests {
     fn numbers_are_easy_to_read() {
         assert_eq!(["0", "999", "1,000", "1,234,567"].map(str::to_owned), [0, 999, 1_000, 1_234_567].map(digits));
         assert_eq!([0.123, 85.23, 1234.5].map(ms), ["0.12", "85.2", "1234"].map(str::to_owned));
-        assert_eq!(time(3_725_900_000), "1h 2m");
+        assert_eq!([3_725_900_000, 183_725_900_000].map(time), ["1h 2m", "2days 3h"]);
     }
 }

@@ -99,6 +99,12 @@ fn a_row_that_makes_no_request_says_why() {
         ),
         ("{{ u | safe }}", vec![("u", "https:///y")], "the URL \"https:///y\" has no host"),
         ("{{ u | safe }}", vec![("u", "https://:80/")], "the URL \"https://:80/\" has no host"),
+        // Found by fuzzing: it was imported, and failed when it was to be sent.
+        (
+            "{{ u | safe }}",
+            vec![("u", "https://{)))/")],
+            "the URL \"https://{)))/\" cannot be sent: invalid uri character",
+        ),
         ("{{ u | safe }}", vec![("u", "http://x:99999/")], "the URL \"http://x:99999/\" has an invalid port number"),
         (
             "{{ u | safe }}",

@@ -1,14 +1,19 @@
 //! The transactions of an import.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row, query, query_scalar};
 
-use super::{IMMEDIATE, Inner, pack};
+use super::{IMMEDIATE, Inner, SqliteStore, failed, pack, version_of_data};
 use crate::clock::Micros;
 use crate::fail_point::{Point, pass};
-use crate::store::{Chunk, Imported, NewJob, OnConflict, Part, Parts, Reject};
+use crate::store::{Chunk, Imported, NewJob, OnConflict, Part, Parts, Reject, StoreError};
+
+/// Longer than SQLite waits between two looks at a lock.
+const OTHERS: Duration = Duration::from_millis(120);
 
 /// Of a URL that stands for its row in `rejected.text`.
 const TEXT: usize = 1_000;
@@ -144,6 +149,17 @@ fn conflict(job: &NewJob, known: i64) -> Reject {
         _ => format!("key `{key}` is known with another request (job {known}); give this row another key"),
     };
     Reject { line: job.line, reason, text: job.request.url.chars().take(TEXT).collect() }
+}
+
+/// After a chunk, where another process has written since the last one: it may write again. SQLite knows no queue: who waits
+/// asks every 100 ms, and an import that goes on at once would keep a run out for as long as it lasts.
+pub(super) async fn let_others_in(store: &SqliteStore) -> Result<(), StoreError> {
+    let version = version_of_data(&mut store.writer().await.connection).await;
+    let version = version.map_err(failed("look whether others write"))?;
+    if store.others.swap(version, Ordering::Relaxed) != version {
+        tokio::time::sleep(OTHERS).await;
+    }
+    Ok(())
 }
 
 /// Imports all parts or none. The transaction is never left open: an error drops it, which rolls it back.

@@ -15,13 +15,15 @@ use crate::settings::Durability;
 use crate::store::StoreError;
 
 /// The schema, in the order of its versions.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 8] = [
     ("tables", include_str!("../../../migrations/sqlite/0001_tables.sql")),
     ("views", include_str!("../../../migrations/sqlite/0002_views.sql")),
     ("templates", include_str!("../../../migrations/sqlite/0003_templates.sql")),
     ("results in order", include_str!("../../../migrations/sqlite/0004_results_order.sql")),
     ("boot time", include_str!("../../../migrations/sqlite/0005_boot_time.sql")),
     ("reprocess", include_str!("../../../migrations/sqlite/0006_reprocess.sql")),
+    ("failed attempts", include_str!("../../../migrations/sqlite/0007_failed_attempts.sql")),
+    ("timings", include_str!("../../../migrations/sqlite/0008_timings.sql")),
 ];
 
 // Before it, a write that met a checkpoint of another connection could damage the file.
@@ -36,9 +38,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A run that goes tells what it waits for, and hears a signal meanwhile: it asks again and again, so long each time.
 pub(super) const SHORT_PATIENCE: &str = "PRAGMA busy_timeout = 1000";
 
+/// A run goes through the tables from one end to the other: a larger cache would fill with what it is done with.
+pub(super) const SMALL_CACHE: &str = "PRAGMA cache_size = -4096";
+
 /// Opens the one connection that writes; creates the file, readable by its owner alone, where `create` says so.
 pub(super) async fn writer(path: &Path, durability: Durability, create: bool) -> Result<SqliteConnection, StoreError> {
-    match look(path).await? {
+    let found = look(path).await?;
+    disk::check(path)?; // before anything is made there
+    match found {
         Found::Absent | Found::Empty if !create => {
             return Err(StoreError::Missing { path: path.display().to_string() });
         }
@@ -48,7 +55,6 @@ pub(super) async fn writer(path: &Path, durability: Durability, create: bool) ->
         }
         Found::Empty | Found::Ours { .. } => {}
     }
-    disk::check(path)?;
     let mut connection = connect(path, durability).await.map_err(|e| refused(path, e))?;
     bring_up_to_date(&mut connection, path).await?;
     pass(Point::Opened);

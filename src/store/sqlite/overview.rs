@@ -30,7 +30,7 @@ pub async fn overview(conn: &mut SqliteConnection, now_us: Micros) -> Result<Ove
     read.await.map_err(failed("read the numbers of the database"))
 }
 
-async fn read(conn: &mut SqliteConnection, now_us: Micros) -> Read<Overview> {
+pub(super) async fn read(conn: &mut SqliteConnection, now_us: Micros) -> Read<Overview> {
     let jobs = jobs(conn).await?;
     let run = run(conn, now_us).await?;
     let since = run.as_ref().map_or(0, |run| run.started_at - run.started_at.rem_euclid(MINUTE_US));
@@ -215,6 +215,6 @@ fn sla(row: Option<SqliteRow>) -> Read<Option<Sla>> {
 }
 
 /// A count. The tables keep them from being negative.
-fn number(row: &SqliteRow, i: usize) -> Read<u64> {
+pub(super) fn number(row: &SqliteRow, i: usize) -> Read<u64> {
     row.try_get::<i64, _>(i).map(|n| u64::try_from(n).unwrap_or(0))
 }

@@ -3,6 +3,7 @@
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+use super::rows::standing;
 use super::*;
 
 /// The transaction of [`Store::recover`].

@@ -6,13 +6,35 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
 use super::probe::primary_code;
-use super::{IMMEDIATE, disk};
+use super::{IMMEDIATE, SqliteStore, disk};
 use crate::store::{Stall, StoreError};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
+impl SqliteStore {
+    /// What was done, or what its error means; after one that passes the connection can be used again.
+    pub(super) async fn told<T>(
+        &self,
+        connection: &mut SqliteConnection,
+        doing: &'static str,
+        done: Result<T, Source>,
+    ) -> Result<T, StoreError> {
+        let error = match done {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        if let Some(said) = self.broken.get() {
+            return Err(StoreError::Broken { doing: doing.to_owned(), said: said.clone() });
+        }
+        if error.downcast_ref().and_then(primary_code) == Some(libsqlite3_sys::SQLITE_IOERR) {
+            let _ = self.broken.set(error.to_string()); // none is there yet: see above
+        }
+        Err(failed(&self.path, connection, doing, error).await)
+    }
+}
+
 /// What this error means. Where it passes, the connection can be used again.
-pub(super) async fn failed(path: &Path, connection: &mut SqliteConnection, doing: &str, source: Source) -> StoreError {
+async fn failed(path: &Path, connection: &mut SqliteConnection, doing: &str, source: Source) -> StoreError {
     let doing = doing.to_owned();
     match stall(path, source.downcast_ref()) {
         None => StoreError::Database { doing, source },

@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::{Inner, state};
+use super::Inner;
+use super::rows::state;
 use crate::clock::Micros;
 use crate::job::{Job, Standing, State};
 use crate::request::Request;

@@ -7,7 +7,7 @@ use sqlx::SqliteConnection;
 use super::{Inner, pack};
 use crate::attempt::ErrorType;
 use crate::clock::Micros;
-use crate::job::{self, Next, Standing, Wish};
+use crate::job::{self, Next, Standing, State, Wish};
 use crate::store::{Granted, WriteBack};
 
 /// A row of `standings.sql`: id, state, failures, generation, crashes, was, type of failure, leased, has a response.
@@ -27,8 +27,8 @@ pub(super) async fn grant(tx: &mut SqliteConnection, wish: Wish, jobs: &[i64], n
             granted.held += 1;
             continue;
         }
-        let was = was.as_deref().map(super::state).transpose()?;
-        let standing = Standing { state: super::state(&state)?, failures, generation, crashes, was };
+        let was = was.as_deref().map(super::rows::state).transpose()?;
+        let standing = Standing { state: super::rows::state(&state)?, failures, generation, crashes, was };
         let failure = error_type.clone().map(ErrorType::stored);
         let Some(standing) = job::wished(wish, standing, failure.as_ref(), has_response != 0) else {
             granted.unfit += 1;
@@ -40,10 +40,19 @@ pub(super) async fn grant(tx: &mut SqliteConnection, wish: Wish, jobs: &[i64], n
     }
     if !batch.is_empty() {
         let (batch, from): (Vec<_>, Vec<_>) = (batch.iter().collect(), from.iter().map(String::as_str).collect());
-        let moved = sqlx::query(include_str!("write_jobs.sql")).bind(pack::jobs(&batch, 0, now_us));
-        moved.execute(&mut *tx).await?;
         let counted = sqlx::query(include_str!("write_counts.sql")).bind(pack::counts(&batch, &from));
-        counted.execute(tx).await?;
+        counted.execute(&mut *tx).await?;
+        let (again, others): (Vec<_>, Vec<_>) =
+            batch.iter().copied().partition(|write| write.next.standing.was == Some(State::Succeeded));
+        if !again.is_empty() {
+            let ids: Vec<_> = again.iter().map(|write| write.job).collect();
+            let moved = sqlx::query(include_str!("stored/take_up.sql")).bind(pack::array(&ids));
+            moved.execute(&mut *tx).await?;
+        }
+        if !others.is_empty() {
+            let moved = sqlx::query(include_str!("write_jobs.sql")).bind(pack::jobs(&others, 0, now_us));
+            moved.execute(tx).await?;
+        }
     }
     Ok(granted)
 }

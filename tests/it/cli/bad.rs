@@ -147,3 +147,8 @@ fn bad_conditions_and_queries_are_told() {
 fn bad_steering_is_told() {
     holds("steering");
 }
+
+#[test]
+fn bad_plans_completions_and_pages_are_told() {
+    holds("plans");
+}

@@ -70,6 +70,11 @@ impl Folder {
     }
 }
 
+/// Whether there is such a program on this machine; what is checked with it is a matter of convenience.
+pub(super) fn installed(program: &str) -> bool {
+    std::env::split_paths(&path_variable()).any(|folder| folder.join(program).is_file())
+}
+
 fn path_variable() -> String {
     std::env::var("PATH").expect("a PATH")
 }

@@ -2,10 +2,11 @@
 
 use super::folder::Folder;
 
-const VERBS: [(&str, &str); 16] = [
+pub(super) const VERBS: [(&str, &str); 20] = [
     ("run", "Import what is given, if anything, then drain until nothing is left to do"),
     ("resume", "Go on where the last run stopped, as it did"),
     ("import", "Only import: rows become jobs, none is sent"),
+    ("plan", "Say what a run would send, how long it takes at best, and what it needs; sends nothing"),
     ("status", "Show where things stand: jobs, rate, time left, failures, latencies"),
     ("show", "Show one job: its request, attempts, timings, response and result"),
     ("query", "Ask the database anything, in SQL; nothing can be changed"),
@@ -18,7 +19,10 @@ const VERBS: [(&str, &str); 16] = [
     ("stop", "Stop the run that is going, from another terminal: what is in flight lands, the rest waits"),
     ("prune", "Drop stored responses of finished jobs, and give the space back; results stay"),
     ("export", "Write results to a file or to standard output, in the order of the import"),
+    ("report", "Write one self-contained HTML page: throughput, latency, SLA, failures, retries, crashes, runs"),
     ("demo", "See it work: a rate-limited API on loopback"),
+    ("completions", "Write what a shell needs to complete commands, flags and their values"),
+    ("man", "Write the manual page to standard output, or those of all commands into a folder"),
 ];
 
 #[test]

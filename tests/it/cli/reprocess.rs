@@ -64,12 +64,15 @@ fn stored_responses_are_processed_again_and_nothing_is_sent() {
         .err_is("6 jobs to process again: 3 succeeded, 3 failed; no request\n")
         .out_is(
             "haul.db: drained after [..] s\n  this run  5 succeeded, 1 failed\n  table     5 succeeded, 1 failed, 1 left\n  \
-             requests  0, 0 refused (429), 0 retried\n  queue     p50 [..]\n  process   p50 [..]\n  commit    p50 [..]\n  failed    1 x 404\nnext: haul query 'SELECT \
+             requests  0, 0 refused (429), 0 retried\n  queue     p50 [..]\n  process   p50 [..]\n  commit    p50 [..]\n  failed    1 x 404  [..]\nnext: haul query 'SELECT \
              error_type, count(*) AS jobs, max(error_message) AS example FROM attempts WHERE run_id = 2 AND error_type IS NOT NULL \
              GROUP BY 1'\n",
         );
     let after = "ok1,succeeded,2, ok2,succeeded,2, ok3,succeeded,2, text1,succeeded,7, text2,succeeded,7, gone1,failed,,404 new,pending,,";
     assert_eq!(jobs(&folder), after);
+    let timings = "SELECT count(*) FROM job_view WHERE latency_ms > 0 AND ttfb_ms > 0 AND fetch_ms > 0 AND process_ms >= 0 AND \
+                   started_at < (SELECT max(finished_at) FROM job_view) AND bytes > 0";
+    folder.haul(&["query", "--nl", timings]).exits(0).out_has(":5}");
     // Should it die before its run begins, the next one knows the processor.
     let intended = "SELECT value ->> 'settings' ->> 'process' FROM meta WHERE name = 'intended'";
     folder.haul(&["query", "--csv", intended]).exits(0).out_has("else length end");

@@ -33,7 +33,7 @@ fn a_success_whose_body_meets_fail_if_fails_for_good_and_its_response_stays() {
             .haul(&[&["run", "urls.txt", "--fail-if", rule], process].concat())
             .exits(3)
             .out_has("  this run  1 succeeded, 1 failed\n")
-            .out_has("  failed    1 x fail_if\n");
+            .out_has("  failed    1 x fail_if  ");
         let rows = folder.haul(&["query", "--json", ROWS]).exits(0).rows();
         assert_eq!(rows[0]["state"], "succeeded");
         assert_eq!((&rows[1]["state"], &rows[1]["error_type"]), (&"failed".into(), &"fail_if".into()));

@@ -27,7 +27,7 @@ fn a_csv_becomes_results_that_can_be_asked_for() {
             "haul.db: drained after [..] s\n\
              \x20 this run  3 succeeded, 0 failed\n\
              \x20 table     3 succeeded, 0 failed, 0 left\n\
-             \x20 requests  3 at [..]/s (limit 100/s), 0 refused (429), 0 retried\n\
+             \x20 requests  3 (limit 100/s), 0 refused (429), 0 retried\n\
              \x20 rate wait p50 [..] ms  p99 [..] ms  max [..] ms\n\
              \x20 1st byte  p50 [..] ms  p99 [..] ms  max [..] ms\n\
              \x20 body      p50 [..] ms  p99 [..] ms  max [..] ms\n\
@@ -53,7 +53,7 @@ fn some_that_failed_for_good_are_exit_3_and_the_next_command_shows_them() {
         .haul(&["run", "n.csv", "--url", &url(&server)])
         .exits(3)
         .out_has("  this run  1 succeeded, 2 failed\n")
-        .out_has("  failed    2 x 404\n");
+        .out_has("  failed    2 x 404  ");
     let next = said.out.lines().last().expect("a line").strip_prefix("next: ").expect("a command");
     let failures = folder.shell(next).exits(0).rows();
     assert_eq!((&failures[0]["error_type"], &failures[0]["failed"]), (&"404".into(), &2.into()));

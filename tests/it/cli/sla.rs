@@ -37,7 +37,7 @@ fn that_the_cpu_cannot_keep_up_is_said_once_while_it_runs() {
     let folder = folder(&server, 40);
     let slow = ["--process", "jq:[range(30000)] | add", "--threads", "1", "--rate", "500/s", "--sla", "500ms"];
     let said = folder.haul(&[&["run", "urls.txt", "--progress", "json"], &slow[..]].concat()).exits(0);
-    let notes: Vec<_> = said.err.lines().filter(|line| line.contains("processing needs ")).collect();
+    let notes: Vec<_> = said.err.lines().filter(|line| line.contains("{\"note\":\"processing needs ")).collect();
     let [note] = notes[..] else { panic!("not one note: {}", said.err) };
     assert!(note.contains(" cores at 500/s, there are 1: the SLA cannot hold above "), "{note}");
 }

@@ -26,7 +26,7 @@ const MAKE: &str = "
     openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -days -1 -extfile localhost.ext -out expired.pem";
 
 /// `None` where there is no `openssl`.
-fn certificates(folder: &Path) -> Option<()> {
+pub(super) fn certificates(folder: &Path) -> Option<()> {
     let made = Command::new("sh").args(["-c", MAKE]).current_dir(folder).output().ok()?;
     made.status.success().then_some(())
 }

@@ -34,7 +34,7 @@ fn a_filter_that_never_ends_fails_its_job_and_no_other() {
 #[test]
 fn where_no_thread_is_left_the_run_commits_and_says_so() {
     let server = Server::start(Script::ok());
-    for (threads, endless) in [("1", 1), ("2", 4), ("4", 8)] {
+    for (threads, endless) in [("1", 1), ("2", 4), ("4", 8), ("8", 8)] {
         let bench = Bench::with_jobs(&server, 60);
         let args = ["run", "--threads", threads, "--process-timeout", "500ms", "--process", &endless_on(endless)];
         let ended = bench.run(&args).exits(1);
@@ -49,6 +49,46 @@ fn where_no_thread_is_left_the_run_commits_and_says_so() {
         bench.run(&["resume"]).exits(0);
         assert_eq!(server.total() - before, (60 - stored) as u64, "what was stored is not asked for again");
     }
+}
+
+/// A table that was drained by `jq:.key`, so that all of it can be processed again.
+fn drained(server: &Server, jobs: usize) -> Bench {
+    let bench = Bench::with_jobs(server, jobs);
+    bench.run(&["run", "--process", "jq:.key"]).exits(0);
+    bench
+}
+
+const NEW: &str = "SELECT count(*) FROM results WHERE processor <> (SELECT processor FROM results WHERE job_id = 1)";
+const KEPT: &str = "SELECT count(*) FROM attempts WHERE error_type = 'process_timeout'";
+
+#[test]
+fn in_a_reprocess_too_what_never_ends_holds_up_no_other_job() {
+    let server = Server::start(Script::ok());
+    let bench = drained(&server, 300);
+    let again = ["reprocess", "--threads", "2", "--process-timeout", "700ms", "--process", &endless_on(1)];
+    let ended = bench.run(&again).exits(3);
+    assert!(ended.stdout.contains("299 succeeded, 1 failed"), "{}", ended.stdout);
+    assert_eq!((bench.number(KEPT), bench.number(NEW), bench.number(LEASED)), (1, 299, 0));
+    assert_eq!(server.total(), 300);
+}
+
+#[test]
+fn where_a_reprocess_has_no_thread_left_it_says_so_and_another_goes_on() {
+    let server = Server::start(Script::ok());
+    let bench = drained(&server, 300);
+    let again = ["reprocess", "--threads", "2", "--process-timeout", "500ms", "--process", &endless_on(5)];
+    let ended = bench.run(&again).exits(1);
+    assert!(
+        ended.stderr.contains("no CPU thread is left: 2 of 2") && ended.stderr.contains("`haul reprocess`"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!((bench.number(KEPT), bench.number(LEASED), bench.number(TIMEOUTS)), (2, 0, 0), "old results stay");
+    // Seen failing with those who stood in line noted as interrupted: they would be processed one at a time.
+    assert_eq!(bench.number("SELECT count(*) FROM attempts WHERE error_type = 'interrupted'"), 0);
+    bench.run(&["reprocess", "--rest", "--process", "jq:.key"]).exits(0);
+    assert_eq!(bench.number("SELECT count(*) FROM jobs WHERE state <> 'succeeded'"), 0);
+    assert_eq!(server.total(), 300);
 }
 
 // Seen failing with the thread counted as lost for good.

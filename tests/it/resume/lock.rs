@@ -1,6 +1,6 @@
 //! One run at a time on a database.
 
-use super::bench::{Bench, until};
+use super::bench::{Bench, Running, until};
 use crate::server::{Answer, Gate, Reply, Script, Server};
 
 /// A server that holds every answer back until its gate opens.
@@ -31,6 +31,22 @@ fn a_second_run_is_refused_at_once_told_who_holds_the_database_and_harms_nothing
     first.wait().exits(0);
     bench.check_clean(4, &server);
     assert_eq!((server.total(), bench.number("SELECT count(*) FROM runs")), (4, 1));
+}
+
+// Seen failing with a lock that each removes before it takes it.
+#[test]
+fn of_ten_that_start_at_once_one_has_the_database_and_nine_are_told() {
+    let (server, gate) = holding();
+    let bench = Bench::with_jobs(&server, 12);
+    let mut all: Vec<_> = (0..10).map(|_| bench.start(&["resume", "-c", "4"])).collect();
+    until("nine are refused", || all.iter_mut().map(Running::runs).filter(|runs| !runs).count() == 9);
+    gate.open();
+    let mut codes: Vec<_> = all.into_iter().map(|run| run.wait().status.code()).collect();
+    codes.sort_unstable();
+    let expected: Vec<_> = std::iter::once(Some(0)).chain(std::iter::repeat_n(Some(6), 9)).collect();
+    assert_eq!(codes, expected);
+    bench.check_clean(12, &server);
+    assert_eq!((server.total(), bench.number("SELECT count(*) FROM runs")), (12, 1));
 }
 
 #[test]

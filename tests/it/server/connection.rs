@@ -38,7 +38,7 @@ impl Connection {
         let reply = self.decide(shared, &mut asked, excess).await;
         let (status, whole, mut goes_on) = match &reply {
             Ok(Reply::Answer(answer)) => (Some(answer.status), true, !answer.closes()),
-            Ok(Reply::Partial(answer, _)) => (Some(answer.status), false, false),
+            Ok(Reply::Partial(answer, _) | Reply::Drip(answer, _)) => (Some(answer.status), false, false),
             _ => (None, false, false),
         };
         goes_on &= asked.header("connection") != Some("close");
@@ -95,6 +95,13 @@ impl Connection {
             Reply::Answer(answer) => self.send(&answer, None).await,
             Reply::Partial(answer, bytes) => self.send(&answer, Some(bytes)).await,
             Reply::Raw(bytes) => self.stream.write_all(&bytes).await,
+            Reply::Drip(answer, every) => {
+                for byte in bytes(&answer) {
+                    self.stream.write_all(&[byte]).await?;
+                    tokio::time::sleep(every).await;
+                }
+                Ok(())
+            }
             Reply::Reset => self.stream.set_zero_linger(), // closing it now is a reset
             Reply::Close | Reply::Hang | Reply::After(..) | Reply::Held(..) => Ok(()),
         }
@@ -102,13 +109,8 @@ impl Connection {
 
     /// In one write: head, and body or so many bytes of it.
     async fn send(&mut self, answer: &Answer, only: Option<usize>) -> io::Result<()> {
-        let mut bytes = format!("HTTP/1.1 {} x\r\ncontent-length: {}\r\n", answer.status, answer.body.len());
-        for (name, value) in &answer.headers {
-            bytes += &format!("{name}: {value}\r\n");
-        }
-        bytes += "\r\n";
-        let mut bytes = bytes.into_bytes();
-        bytes.extend(answer.body.iter().take(only.unwrap_or(usize::MAX)));
+        let mut bytes = bytes(answer);
+        bytes.truncate(only.map_or(usize::MAX, |only| bytes.len() - answer.body.len() + only.min(answer.body.len())));
         self.stream.write_all(&bytes).await
     }
 
@@ -139,6 +141,16 @@ impl Connection {
         let rest = self.unread.split_off(length);
         Ok(std::mem::replace(&mut self.unread, rest))
     }
+}
+
+/// An answer as it is sent.
+fn bytes(answer: &Answer) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {} x\r\ncontent-length: {}\r\n", answer.status, answer.body.len());
+    for (name, value) in &answer.headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    head += "\r\n";
+    [head.as_bytes(), &answer.body].concat()
 }
 
 /// A request line and headers; none where it is no HTTP/1.

@@ -71,6 +71,8 @@ pub(crate) enum Reply {
     Partial(Answer, usize),
     /// These bytes are sent as they are, then the connection closes.
     Raw(Vec<u8>),
+    /// The whole answer, a byte at a time with this between two, then the connection closes.
+    Drip(Answer, Duration),
     /// The connection closes without a byte.
     Close,
     /// The connection is reset.

@@ -78,6 +78,7 @@ fn an_exchange_may_end_in_every_bad_way() {
         "close" => Reply::Close,
         "reset" => Reply::Reset,
         "partial" => Reply::Partial(Answer::json("{\"whole\": true}"), 5),
+        "drip" => Reply::Drip(Answer::json("{\"whole\": true}"), Duration::from_millis(1)),
         "raw" => Reply::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi and more".to_vec()),
         _ => Reply::Hang,
     }));
@@ -92,9 +93,10 @@ fn an_exchange_may_end_in_every_bad_way() {
     assert_eq!(ends("reset"), (String::new(), Some(ErrorKind::ConnectionReset)));
     assert_eq!(ends("partial"), ("{\"who".to_owned(), None));
     assert_eq!(ends("raw"), ("hi and more".to_owned(), None));
+    assert_eq!(ends("drip"), ("{\"whole\": true}".to_owned(), None));
     assert!(server.arrivals().iter().all(|arrival| !arrival.answered));
     let statuses: Vec<Option<u16>> = server.arrivals().iter().map(|arrival| arrival.status).collect();
-    assert_eq!(statuses, [None, None, Some(200), None]);
+    assert_eq!(statuses, [None, None, Some(200), None, Some(200)]);
 }
 
 #[test]

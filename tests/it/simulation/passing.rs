@@ -217,6 +217,7 @@ impl World {
             flight.late_permit = late.map(|permit_us| (permit_us, counts_from_us));
         }
         if answer == Answer::Elsewhere {
+            self.memory.queue.well(sent, Vec::new());
             self.histories.entry(id).or_default().sent = false;
             if self.nature.without == Without::Redirects {
                 flight.stage = Stage::Leaving { sent, at_us: now_us };

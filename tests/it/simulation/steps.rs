@@ -32,6 +32,7 @@ impl World {
             (_, 106..108) => self.reboot(),
             (_, 108..112) => self.wish().await,
             (_, 112..118) => self.import(12).await,
+            (Some(_), _) => self.drift().await,
             _ => self.wait(),
         };
         self.keep();

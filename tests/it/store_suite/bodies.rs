@@ -1,6 +1,7 @@
 //! What is stored comes back as it was.
 
 use bytes::Bytes;
+use haul::job::Event;
 use haul::request::Request;
 use haul::store::{Chunk, NewJob, OnConflict, WriteBack};
 use serde_json::{Map, Value, json};
@@ -44,6 +45,14 @@ pub(crate) async fn every_kind_of_body_comes_back_as_it_was<T: Inspect>(mut at: 
     for (lease, back) in again.iter().zip(&batch) {
         // Not `assert_eq!`: a megabyte in a message helps nobody.
         assert!(lease.response == back.response, "the body of job {} changed", lease.key);
+    }
+    let cut_off: Vec<_> = again.iter().map(|lease| at.back(lease, lease.standing, &Event::Interrupted)).collect();
+    at.commit(&cut_off).await;
+    let alone = at.claim_want(99, 0).await;
+    assert_eq!(keys(&alone), keys(&again), "where nothing else is claimed they come by another way");
+    for (lease, before) in alone.iter().zip(&again) {
+        assert!(lease.response == before.response, "the body of job {} changed", lease.key);
+        assert_eq!((lease.suspect, lease.attempt, lease.standing), (true, before.attempt + 1, before.standing));
     }
 }
 
@@ -94,6 +103,14 @@ pub(crate) async fn requests_come_back_as_they_were<T: Inspect>(mut at: Scene<T>
     for (lease, request) in claimed.iter().zip(&requests) {
         assert!(lease.request == *request, "the request of job {} changed", lease.key);
     }
+    let stored: Vec<_> = claimed.iter().map(|lease| at.parked(lease, "{}", 0)).collect();
+    at.commit(&stored).await;
+    let alone = at.claim_want(99, 0).await;
+    assert_eq!(keys(&alone), keys(&claimed));
+    for (lease, before) in alone.iter().zip(&claimed) {
+        assert!(lease.request == before.request, "the request of job {} changed", lease.key);
+        assert_eq!((lease.suspect, lease.permit_us, lease.attempt), (false, None, 2));
+    }
 }
 
 pub(crate) async fn keys_may_be_any_text<T: Inspect>(mut at: Scene<T>) {
@@ -119,5 +136,9 @@ pub(crate) async fn keys_may_be_any_text<T: Inspect>(mut at: Scene<T>) {
     assert_eq!(at.import_chunk(chunk.clone()).await.added, names.len() as u64, "no two of them are one");
     assert_eq!(at.import_chunk(chunk).await.known, names.len() as u64);
     at.start().await;
-    assert_eq!(keys(&at.claim(99).await), names);
+    let claimed = at.claim(99).await;
+    assert_eq!(keys(&claimed), names);
+    let stored: Vec<_> = claimed.iter().map(|lease| at.parked(lease, "{}", 0)).collect();
+    at.commit(&stored).await;
+    assert_eq!(keys(&at.claim_want(99, 0).await), names);
 }

@@ -290,10 +290,18 @@ store_suite!(memory, crate::store_suite::memory_rows::new);
 #[cfg(feature = "postgres")]
 store_suite!(postgres, crate::store_suite::postgres_rows::new);
 
-/// Promises of a store that goes by the clock of one machine; one that many share goes by its own.
+/// Promises of a store that goes by the clock of one machine, which may be set, or begin anew with a boot. One that many share goes by
+/// that of its server: there is no step to follow, and whose boot would it be.
 mod wall_clock {
-    store_suite!(@ sqlite, crate::store_suite::sqlite_rows::new,
-        limits: [a_wall_clock_that_was_set_moves_permits_pauses_and_retries_along]);
-    store_suite!(@ memory, crate::store_suite::memory_rows::new,
-        limits: [a_wall_clock_that_was_set_moves_permits_pauses_and_retries_along]);
+    macro_rules! of {
+        ($store:ident, $make:path) => {
+            store_suite!(@ $store, $make, limits: [
+                a_wall_clock_that_was_set_moves_permits_pauses_and_retries_along,
+                without_a_sign_of_life_a_boot_just_now_is_rested_after,
+            ]);
+        };
+    }
+
+    of!(sqlite, crate::store_suite::sqlite_rows::new);
+    of!(memory, crate::store_suite::memory_rows::new);
 }

@@ -58,8 +58,9 @@ impl Tables {
 
     /// Moves permits, pauses and retries along with a wall clock that was set since the last sign of life of the last run.
     fn follow_wall_clock(&mut self, boot: Option<&BootTime>, now_us: Micros) -> WallClock {
+        let Some(boot) = boot else { return WallClock::Same };
         let last = self.runs.last_key_value().and_then(|(_, run)| run.boot.clone());
-        let (Some(boot), Some((then, then_us))) = (boot, last) else { return WallClock::Same };
+        let Some((then, then_us)) = last else { return WallClock::Rebooted(boot.us) };
         let Some(step_us) = wall_step(then_us, &then, now_us, boot) else { return WallClock::Rebooted(boot.us) };
         if step_us.abs() < LEAST_STEP_US {
             return WallClock::Same;

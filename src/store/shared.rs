@@ -12,14 +12,23 @@ const MARGIN_US: Micros = 10_000_000;
 pub struct Shared {
     next_permit_us: AtomicI64,
     beaten_us: AtomicI64,
+    #[cfg(feature = "postgres")]
     skew_us: AtomicI64,
+    #[cfg(feature = "postgres")]
     lead_us: AtomicI64,
 }
 
 impl Default for Shared {
     fn default() -> Self {
         let beaten_us = AtomicI64::new(Micros::MAX - MARGIN_US); // before the run begins nobody waits for a sign
-        Self { next_permit_us: AtomicI64::new(0), beaten_us, skew_us: AtomicI64::new(0), lead_us: AtomicI64::new(0) }
+        Self {
+            next_permit_us: AtomicI64::new(0),
+            beaten_us,
+            #[cfg(feature = "postgres")]
+            skew_us: AtomicI64::new(0),
+            #[cfg(feature = "postgres")]
+            lead_us: AtomicI64::new(0),
+        }
     }
 }
 
@@ -35,7 +44,11 @@ impl Shared {
     pub fn send_until_us(&self) -> Micros {
         self.beaten_us.load(Ordering::Relaxed) + MARGIN_US
     }
+}
 
+/// What the store finds out.
+#[cfg(feature = "postgres")]
+impl Shared {
     /// The clock of this worker is ahead of the server's by so much, as far as that matters.
     pub(super) fn skew_us(&self) -> Micros {
         self.skew_us.load(Ordering::Relaxed)

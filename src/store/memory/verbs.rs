@@ -12,8 +12,8 @@ use crate::limit::{LEAST_STEP_US, Limit, Spend};
 use crate::minutes::Minutes;
 use crate::settings::OnUncertain;
 use crate::store::{
-    Beat, Committed, Further, Granted, Lease, Look, NewRun, Recovered, Reject, RunOutcome, WallClock, Want, WriteBack,
-    within_bytes,
+    Beat, Committed, Further, Granted, Lease, Look, NewRun, Recovered, Reject, RunOutcome, Spent, WallClock, Want,
+    WriteBack, within_bytes,
 };
 
 use super::tables::{Attempt, Job, KeptLimit, Run, Tables, next_id};
@@ -215,6 +215,7 @@ impl Tables {
             standing: job.standing,
             suspect: job.error.as_ref().is_some_and(|(error_type, _)| *error_type == ErrorType::INTERRUPTED),
             response: self.responses.get(&id).filter(|_| fetched).map(|(_, response)| Arc::clone(response)),
+            due_us: 0,
             permit_us,
         })
     }
@@ -252,13 +253,14 @@ impl Tables {
         done
     }
 
-    pub(super) fn spend_further(&mut self, run: i64, further: &[Further]) -> Vec<usize> {
-        let mut stale = Vec::new();
-        for (i, one) in further.iter().enumerate() {
+    pub(super) fn spend_further(&mut self, run: i64, further: &[Further]) -> Vec<Spent> {
+        let mut spent = Vec::new();
+        for one in further {
             if !self.holds(run, one.job, one.attempt) {
-                stale.push(i);
+                spent.push(Spent::Stale);
                 continue;
             }
+            spent.push(Spent::Written);
             self.change_job(one.job, |job| job.due_at_us = one.permit_us);
             self.spend(one.permit_us);
             if let Some((from_us, to_us)) = one.late_permit {
@@ -266,7 +268,7 @@ impl Tables {
                 self.spend(to_us);
             }
         }
-        stale
+        spent
     }
 
     pub(super) fn release(&mut self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) {

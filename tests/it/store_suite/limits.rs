@@ -2,7 +2,7 @@
 
 use haul::clock::{BootTime, Micros, SECOND_US};
 use haul::limit::{Limit, Spend};
-use haul::store::{Beat, Further, Lease, NewRun, Recovered, RunOutcome, Store, WallClock, Want, WriteBack};
+use haul::store::{Beat, Further, Lease, NewRun, Recovered, RunOutcome, Spent, Store, WallClock, Want, WriteBack};
 
 use super::scene::{Scene, limit, new_run};
 use super::{Inspect, Rows};
@@ -280,7 +280,7 @@ pub(crate) async fn a_further_request_under_a_lease_is_written_down_and_moved_li
     let further = Further { job, attempt, permit_us, late_permit: Some((first_us, late_us)) };
     let stale = Further { attempt: attempt + 1, permit_us: permit_us + 1, ..further };
     let dropped = at.store().spend(at.run, &[stale, further]).await.expect("spend");
-    assert_eq!(dropped, [0]);
+    assert_eq!(dropped, [Spent::Stale, Spent::Written]);
     let of = |rows: &Rows, until_us| rows.spends.get(&("20/s".to_owned(), until_us)).copied().unwrap_or(0);
     let rows = at.rows().await;
     assert_eq!([first_us, late_us, permit_us, permit_us + 1].map(|us| of(&rows, us)), [0, 1, 1, 0]);

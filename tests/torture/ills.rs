@@ -59,8 +59,10 @@ const SHARES: [(Ill, u64); 19] = [
     (Ill::Loop, 10),
 ];
 
-/// A refusal stops all others for a second and slows them for half a minute: one in so many, or the soak would be one of pauses.
-const REFUSED_EVERY: u64 = 40_000;
+/// A refusal stops all others for a second and doubles what the limit leaves room for, for good: one in so many, or the soak would
+/// be one of pauses. The first comes soon.
+const REFUSED_EVERY: u64 = 400_000;
+const FIRST_REFUSED: u64 = 4_000;
 
 /// Of every answer that is meant to be whole.
 const LATENCY: Duration = Duration::from_millis(50);
@@ -68,7 +70,7 @@ const LATENCY: Duration = Duration::from_millis(50);
 impl Ill {
     /// What the job of this number meets.
     pub(crate) fn of(seed: u64, job: u64) -> Option<Self> {
-        if job % REFUSED_EVERY == REFUSED_EVERY / 10 {
+        if job % REFUSED_EVERY == FIRST_REFUSED {
             return Some(Self::Refused);
         }
         let mut at = (chance(seed, job.cast_signed(), 0) * 1e4) as u64;

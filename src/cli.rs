@@ -5,6 +5,7 @@ mod change;
 mod choice;
 mod completions;
 mod confirm;
+mod database;
 mod demo;
 pub(crate) mod environment;
 mod exit;
@@ -52,8 +53,8 @@ use exit::Exit;
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 110)]
 pub(crate) struct Cli {
-    /// The database [default: haul.db]
-    #[arg(long, global = true, env = "HAUL_DB", value_name = "PATH")]
+    /// The database: a file, or postgres://USER@HOST/DATABASE for many machines [default: haul.db]
+    #[arg(long, global = true, env = "HAUL_DB", hide_env_values = true, value_name = "PATH")]
     db: Option<PathBuf>,
     /// Say less (-q: no progress) on stderr
     #[arg(short, long, global = true)]
@@ -92,13 +93,38 @@ enum Verb {
     Man(man::ManArgs),
 }
 
+impl Verb {
+    /// Its name, where it works on a file alone.
+    fn of_a_file(&self) -> Option<&'static str> {
+        match self {
+            Self::Show(_) => Some("show"),
+            Self::Retry(_) => Some("retry"),
+            Self::Reprocess(_) => Some("reprocess"),
+            Self::Cancel(_) => Some("cancel"),
+            Self::Prune(_) => Some("prune"),
+            Self::Export(_) => Some("export"),
+            Self::Plan(_) => Some("plan"),
+            Self::Report(_) => Some("report"),
+            Self::Demo(_) => Some("demo"),
+            Self::Run(_) | Self::Resume(_) | Self::Import(_) | Self::Status(_) | Self::Query(_) => None,
+            Self::Pause(_) | Self::Unpause(_) | Self::Rate(_) | Self::Stop(_) => None,
+            Self::Completions(_) | Self::Man(_) => None,
+        }
+    }
+}
+
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
-    let db = cli.db.clone().unwrap_or_else(|| "haul.db".into());
+    let db = database::named(cli.db.clone().unwrap_or_else(|| "haul.db".into()))?;
     call(cli, &db).await.map_err(|error| exit::located(error, &db))
 }
 
 async fn call(cli: Cli, db: &Path) -> anyhow::Result<Exit> {
+    if database::is_shared(db)
+        && let Some(verb) = cli.verb.of_a_file()
+    {
+        return Err(database::refuse(verb, db).into());
+    }
     match cli.verb {
         Verb::Run(args) => run::run(*args, db, cli.quiet).await,
         Verb::Resume(args) => run::resume(*args, db, cli.quiet).await,

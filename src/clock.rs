@@ -26,6 +26,13 @@ impl Clock {
         Self { origin: tokio::time::Instant::now(), origin_us: micros(wall) }
     }
 
+    /// A clock that shows this time now: that of a server, by which many machines go.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is where clocks are read")]
+    pub fn set(origin_us: Micros) -> Self {
+        Self { origin: tokio::time::Instant::now(), origin_us }
+    }
+
     /// Now, never less than what it was before.
     #[must_use]
     pub fn now_us(&self) -> Micros {

@@ -17,7 +17,7 @@ use crate::progress::{OnEvent, RunEvent, Tally};
 use crate::reason::Reason;
 use crate::response::Response;
 use crate::settings::KeepResponses;
-use crate::store::{Committed, Further, Lease, Output, Store, StoreError, Want, WriteBack};
+use crate::store::{Committed, Further, Lease, Output, Spent, Store, StoreError, Want, WriteBack};
 
 /// Most outcomes of one commit.
 pub const MOST: usize = 1_000;
@@ -42,8 +42,8 @@ pub enum Outcome {
     Fetched(Report, Option<oneshot::Sender<()>>),
     /// Its claim has ended.
     Ended(Report, Slot),
-    /// It follows a redirect, once the permit for that is durable: `false` = its lease is gone, and nothing may be sent.
-    Follows(Further, oneshot::Sender<bool>),
+    /// It follows a redirect, once the permit for that is durable, and it may: who asks is told.
+    Follows(Further, oneshot::Sender<Spent>),
     /// Nothing was sent; lease and permit are given back.
     Unsent {
         /// The job.
@@ -134,7 +134,7 @@ pub struct Batch {
     unsent: Vec<(i64, u32)>,
     permits: Vec<Micros>,
     further: Vec<Further>,
-    written: Vec<oneshot::Sender<bool>>,
+    written: Vec<oneshot::Sender<Spent>>,
     stored: Vec<oneshot::Sender<()>>,
     slots: Vec<Slot>,
 }
@@ -202,12 +202,12 @@ impl<S: Store> Committer<S> {
         batch.ended.iter().for_each(|(at, event)| batch.tell(&mut foreseen, *at, event));
         claim = claim.filter(|_| foreseen.lost().is_none());
         if !batch.further.is_empty() {
-            let stale = self.store.spend(self.run, &batch.further).await?;
+            let spent = self.store.spend(self.run, &batch.further).await?;
             batch.further.clear();
             pass(Point::AfterSpend);
-            for (i, told) in batch.written.drain(..).enumerate() {
+            for (told, spent) in batch.written.drain(..).zip(spent) {
                 // Who asked may have left with the run.
-                let _ = told.send(!stale.contains(&i));
+                let _ = told.send(spent);
             }
         }
         if !batch.unsent.is_empty() {

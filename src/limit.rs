@@ -1,6 +1,7 @@
 //! A rate limit: at most `permits` requests in any window of `window_us`.
 
 pub mod capacity;
+pub mod joint;
 
 use std::fmt;
 use std::str::FromStr;

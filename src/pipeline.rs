@@ -9,6 +9,7 @@ mod line;
 mod look;
 mod nulls;
 mod receive;
+mod sharing;
 mod stall;
 mod steer;
 mod stored;
@@ -470,8 +471,8 @@ impl<S: Store> Drain<S> {
         let claimed_us = self.clock.now_us();
         self.context.dispenser.claimed(asking);
         self.set_out(leases, claimed_us);
-        self.idle_until_us = 0;
-        if few {
+        self.idle_until_us = self.next_permit_us();
+        if few && self.idle_until_us == 0 {
             // Only now: where this fails, what is leased is on its way.
             match self.next_due().await? {
                 None if self.in_flight() == 0 => return Ok(true),

@@ -4,6 +4,9 @@ mod changes;
 mod error;
 pub mod lock;
 mod look;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod shared;
 pub mod sqlite;
 mod stall;
 
@@ -31,6 +34,7 @@ pub mod packing;
 mod wall_clock;
 
 pub use look::Look;
+pub use shared::{Shared, Spent};
 pub use stall::Stall;
 pub use wall_clock::{Beat, WallClock};
 
@@ -49,6 +53,8 @@ pub struct Lease {
     pub suspect: bool,
     /// Its stored response, where its state is [`State::Fetched`].
     pub response: Option<Arc<Response>>,
+    /// Its request may be sent from this time on; 0 = at once.
+    pub due_us: Micros,
     /// Its request may be sent until this time; `None` where it needs no permit.
     pub permit_us: Option<Micros>,
 }
@@ -319,6 +325,11 @@ type Done<T> = Result<T, StoreError>;
 ///
 /// Never drop one of these futures half-way (no `timeout`, no `select!` around one): a transaction would be left open.
 pub trait Store: Send + Sync + 'static {
+    /// What a run has to heed where many workers share this store, and keep its limits together; `None`: it is alone.
+    fn shared(&self) -> Option<&Shared> {
+        None
+    }
+
     /// Opens an import and gives its id. `template` is how its rows become requests, as JSON, secrets by name; `None` where
     /// they are requests already. After a crash the import stays in the table with the rows it had come to.
     fn begin_import(
@@ -391,9 +402,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Done<(Committed, Vec<Lease>)>> + Send;
 
     /// Writes permits down for further requests of jobs that are held, before they are sent, each checked against
-    /// `(job, attempt, run)`. Gives the positions of those whose lease was no longer ours: nothing may be sent for them. After
-    /// a crash the permits are there, sent or not.
-    fn spend(&self, run: i64, further: &[Further]) -> impl Future<Output = Done<Vec<usize>>> + Send;
+    /// `(job, attempt, run)`. Tells what became of each. After a crash the permits are there, sent or not.
+    fn spend(&self, run: i64, further: &[Further]) -> impl Future<Output = Done<Vec<Spent>>> + Send;
 
     /// Gives leases back under which nothing was sent, and their permits, named by the times they were to be void. After a
     /// crash in between they count as interrupted.

@@ -7,7 +7,7 @@ use haul::clock::Clock;
 use haul::import;
 use haul::settings::{RequestTemplate, Settings};
 use haul::stop::{Phase, Stop};
-use haul::store::{Rerender, Rerendered, Store, sqlite};
+use haul::store::{Rerender, Rerendered, Store};
 use haul::template::Template;
 
 use super::exit::UsageError;
@@ -53,7 +53,7 @@ pub(crate) async fn settle(
     match said {
         Some(OnChange::Add) => Ok(None),
         Some(OnChange::Rerender) => Ok(Some(Change { last, old, new: new.clone() })),
-        None => match sqlite::count_unsent(db).await? {
+        None => match super::database::count_unsent(db).await? {
             (_, 0) => Ok(None),
             (unsent, all) => Err(UsageError(question(db, &old, new, unsent, all, input)).into()),
         },

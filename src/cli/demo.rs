@@ -112,7 +112,7 @@ pub(crate) async fn run(args: DemoArgs, db: Option<PathBuf>, quiet: bool) -> any
         args.rate,
         db.display()
     ));
-    let watch = Watch { stop, seen, clock, quiet, place, demo: true };
+    let watch = Watch { stop, seen, quiet, place, demo: true };
     let json = args.once.json;
     let exit = drain(held, settings, Work::of(SumOfSquares), args.once, watch).await?;
     let stats = server.finish().await?;

@@ -10,11 +10,11 @@ use haul::clock::Clock;
 use haul::import::{self, Duplicates, Encoding, Format, Input, Options, Source, Summary};
 use haul::settings::{Durability, Settings};
 use haul::stop::{Phase, Stop};
-use haul::store::sqlite::SqliteStore;
 use haul::store::{OnConflict, Reject, Store};
 use haul::template::Template;
 
 use super::change::{self, OnChange};
+use super::database::{self, Database};
 use super::exit::{Exit, UsageError};
 use super::flags::RequestFlags;
 use super::next;
@@ -229,9 +229,9 @@ pub(crate) async fn run(args: ImportArgs, db: &Path, quiet: bool) -> anyhow::Res
     let opened = open(&args.inputs, &args.input, &settings, db)?;
     let change = change::settle(args.input.on_change, db, last, &settings, true).await?;
     // What is one transaction for long would make a run fail that is going.
-    let alone = change.is_some() || args.input.strict;
+    let alone = (change.is_some() || args.input.strict) && !database::is_shared(db);
     let _lock = if alone { Some(super::run::lock(db, clock)?) } else { None };
-    let store = SqliteStore::open(db, Durability::PowerLoss, true).await?;
+    let store = Database::open(db, Durability::PowerLoss, true).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
     if let Some(change) = change

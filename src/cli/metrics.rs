@@ -14,12 +14,12 @@ use haul::clock::Clock;
 use haul::progress::{RunEvent, Tally};
 use haul::report::Overview;
 use haul::store::StoreError;
-use haul::store::sqlite::{open_read_only, overview};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::file::Replaced;
+use super::database::overview;
 use super::exit::UsageError;
 
 /// Between two looks at the database.
@@ -184,13 +184,7 @@ impl Writer {
     }
 
     async fn look(&self) -> Result<Overview, StoreError> {
-        use sqlx::Connection;
-
-        let mut conn = open_read_only(&self.db).await?;
-        let seen = overview(&mut conn, self.clock.now_us()).await;
-        // Nothing was written, so nothing is lost where it does not close.
-        _ = conn.close().await;
-        seen
+        overview(&self.db, self.clock).await
     }
 }
 

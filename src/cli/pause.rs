@@ -7,10 +7,10 @@ use clap::Args;
 use haul::clock::Clock;
 use haul::report::Run;
 use haul::settings::Durability;
-use haul::store::Store;
-use haul::store::sqlite::SqliteStore;
+use haul::store::{Store, StoreError};
 
 use super::choice::many;
+use super::database::Database;
 use super::exit::{Exit, NothingThere};
 use super::terminal::{quiet_if_closed, visible};
 use super::{next, stop};
@@ -60,8 +60,15 @@ pub(super) async fn ask(db: &Path, pause: bool) -> anyhow::Result<(Run, u64)> {
     let Some(run) = found.run.clone().filter(stop::is_going) else {
         return Err(nothing(found.run.as_ref()).into());
     };
-    let store = SqliteStore::open(db, Durability::PowerLoss, false).await?;
-    let asked = store.ask_to_pause(run.id, pause).await;
+    let store = Database::open(db, Durability::PowerLoss, false).await?;
+    let asked = async {
+        let mut asked = false;
+        for run in store.going(run.id).await? {
+            asked |= store.ask_to_pause(run, pause).await?;
+        }
+        Ok::<_, StoreError>(asked)
+    };
+    let asked = asked.await;
     store.close().await?;
     match asked? {
         true => Ok((run, found.jobs.in_flight)),

@@ -203,6 +203,7 @@ impl Progress {
             RunEvent::Stalled { stall, since_us, until_us, in_flight } => {
                 let word = match stall {
                     Stall::Locked { .. } => "database locked by another process for",
+                    Stall::Away { .. } => "no answer of the database for",
                     _ => "disk full for",
                 };
                 let new = shown.stalled.replace((word, *since_us)).is_none();

@@ -107,10 +107,10 @@ async fn drop_responses(held: &Held, choice: &Choice, console: &mut Console, clo
 
 /// Also after an earlier call that dropped responses and then was killed.
 async fn compact(held: &Held, dropped: u64, db: &Path) -> anyhow::Result<bool> {
-    if dropped == 0 && !held.store.has_free_pages().await? {
+    if dropped == 0 && !held.store.file()?.has_free_pages().await? {
         return Ok(true);
     }
-    held.store.compact().await.with_context(|| {
+    held.store.file()?.compact().await.with_context(|| {
         format!(
             "failed to make {} smaller: it needs room for a second copy of what stays, in the temporary folder \
              (SQLITE_TMPDIR) and beside the database. The responses are dropped, nothing else is lost, and new ones use \

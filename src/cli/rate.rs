@@ -9,8 +9,8 @@ use haul::clock::Clock;
 use haul::limit::{DEFAULT_JITTER_US, Limit, RateError};
 use haul::settings::{Durability, Settings};
 use haul::store::Store;
-use haul::store::sqlite::SqliteStore;
 
+use super::database::Database;
 use super::exit::{Exit, UsageError};
 use super::run::{Remembered, last_settings};
 use super::terminal::{quiet_if_closed, visible};
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: RateArgs, db: &Path) -> anyhow::Result<Exit> {
     // J is about the network, which stays.
     let jitter_us = before.iter().map(|limit| limit.jitter_us).max().unwrap_or(DEFAULT_JITTER_US);
     limits.iter_mut().for_each(|limit| limit.jitter_us = jitter_us.min(limit.window_us));
-    let store = SqliteStore::open(db, Durability::PowerLoss, false).await?;
+    let store = Database::open(db, Durability::PowerLoss, false).await?;
     let kept = store.keep_limits(&limits).await;
     store.close().await?;
     kept?;

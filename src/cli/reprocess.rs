@@ -92,7 +92,7 @@ pub(crate) async fn run(args: ReprocessArgs, db: &Path, quiet: bool) -> anyhow::
     let work = work(&settings)?;
     if args.rest {
         let held = Held::take(db, false, settings.durability, clock).await?;
-        let chosen = match held.store.marking().await? {
+        let chosen = match held.store.file()?.marking().await? {
             None => None,
             Some(condition) => {
                 let mut console = Console::open(db).await?;
@@ -185,12 +185,12 @@ impl ReprocessArgs {
 /// The jobs go back to where their response is stored, in short transactions. Which ones they are is written down until all
 /// have: `--rest` takes up those that a death or a stop left out.
 async fn mark(choice: &Choice, console: &mut Console, held: &Held, stop: &Stop, clock: Clock) -> anyhow::Result<()> {
-    held.store.mark(Some(choice.condition())).await?;
+    held.store.file()?.mark(Some(choice.condition())).await?;
     let mut walk = choice.walk(clock).by(PAGE).alone();
     while stop.phase() == Phase::Go {
         match walk.next(console).await? {
             Some(ids) => held.store.grant(Wish::Reprocess, ids, clock.now_us()).await?,
-            None => return Ok(held.store.mark(None).await?),
+            None => return Ok(held.store.file()?.mark(None).await?),
         };
     }
     Ok(())

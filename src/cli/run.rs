@@ -18,9 +18,10 @@ use haul::report::FailureKind;
 use haul::settings::{Durability, RequestTemplate, Settings};
 use haul::stop::Stop;
 use haul::store::lock::{LockError, RunLock};
-use haul::store::sqlite::{self, SqliteStore};
+use haul::store::sqlite;
 use haul::store::{RunOutcome, Store, StoreError};
 
+use super::database::{self, Database};
 use super::exit::{Exit, NothingThere, UsageError};
 use super::flags::{CredentialFlags, RequestFlags, WorkFlags};
 use super::import::{InputFlags, import, open};
@@ -159,7 +160,7 @@ pub(crate) async fn run(args: RunArgs, db: &Path, quiet: bool) -> anyhow::Result
     }
     // While it imported, another terminal may have changed the limits; the database says what is intended.
     settings.limits = remembered(db).await?.settings().limits;
-    let exit = drain(held, settings, work, once, Watch { stop, seen, clock, quiet, place, demo: false }).await?;
+    let exit = drain(held, settings, work, once, Watch { stop, seen, quiet, place, demo: false }).await?;
     Ok(if exit == Exit::Done && rejected > 0 { Exit::Rejected } else { exit })
 }
 
@@ -178,7 +179,7 @@ pub(crate) async fn resume(args: ResumeArgs, db: &Path, quiet: bool) -> anyhow::
     let held = Held::take(db, false, settings.durability, clock).await?;
     let stop = Stop::new();
     let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
-    drain(held, settings, work, once, Watch { stop, seen, clock, quiet, place, demo: false }).await
+    drain(held, settings, work, once, Watch { stop, seen, quiet, place, demo: false }).await
 }
 
 /// What is wrong with secrets, proxy and certificates is told before a database is made or a request sent.
@@ -232,7 +233,7 @@ impl Remembered {
 
 /// Reads what the database remembers, if it is there.
 pub(crate) async fn remembered(db: &Path) -> anyhow::Result<Remembered> {
-    let sqlite::Remembered { settings: run, template, imported } = match sqlite::remembered(db).await {
+    let sqlite::Remembered { settings: run, template, imported } = match database::remembered(db).await {
         Ok(found) => found,
         // To be created, or to be complained about by who needs it.
         Err(StoreError::Missing { .. }) => return Ok(Remembered::default()),
@@ -255,25 +256,29 @@ pub(crate) fn lock(db: &Path, clock: Clock) -> Result<RunLock, LockError> {
 
 /// A database held by this run alone.
 pub(crate) struct Held {
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<Database>,
     path: PathBuf,
-    _lock: RunLock,
+    /// The clock by which a run over it goes.
+    clock: Clock,
+    /// Of a file: on a server many runs are many workers.
+    _lock: Option<RunLock>,
 }
 
 impl Held {
     /// Takes the run lock and opens the database.
     pub(crate) async fn take(db: &Path, create: bool, durability: Durability, clock: Clock) -> anyhow::Result<Self> {
-        if !create && !db.exists() {
+        let shared = database::is_shared(db);
+        if !create && !shared && !db.exists() {
             let text = format!("no database at {}: begin with `haul run INPUT`, or name one with --db", db.display());
             return Err(NothingThere(text).into());
         }
-        let lock = lock(db, clock)?;
-        let store = SqliteStore::open(db, durability, create).await?;
+        let lock = if shared { None } else { Some(lock(db, clock)?) };
+        let (store, clock) = Database::open_to_run(db, durability, create, clock).await?;
         if !create && store.counts().await?.is_empty() {
             let text = format!("no job in {}: import some with `haul run INPUT`", db.display());
             return Err(NothingThere(text).into());
         }
-        Ok(Self { store: Arc::new(store), path: db.to_owned(), _lock: lock })
+        Ok(Self { store: Arc::new(store), path: db.to_owned(), clock, _lock: lock })
     }
 
     /// Where it is.
@@ -283,12 +288,7 @@ impl Held {
 
     /// What failed, with an example of each type; nothing where that cannot be read, as it is for people alone.
     pub(crate) async fn failures(&self) -> Vec<FailureKind> {
-        use sqlx::Connection;
-
-        let Ok(mut conn) = sqlite::open_read_only(&self.path).await else { return Vec::new() };
-        let overview = sqlite::overview(&mut conn, 0).await;
-        // It has only read.
-        let _ = conn.close().await;
+        let overview = database::overview(&self.path, self.clock).await;
         overview.map(|overview| overview.failures).unwrap_or_default()
     }
 
@@ -306,7 +306,6 @@ impl Held {
 pub(crate) struct Watch {
     pub(crate) stop: Stop,
     pub(crate) seen: Seen,
-    pub(crate) clock: Clock,
     pub(crate) quiet: bool,
     /// Where metrics are told.
     pub(crate) place: Place,
@@ -339,7 +338,8 @@ pub(crate) async fn drain(
     once: OnceFlags,
     watch: Watch,
 ) -> anyhow::Result<Exit> {
-    let Watch { stop, seen, clock, quiet, place, demo } = watch;
+    let Watch { stop, seen, quiet, place, demo } = watch;
+    let clock = held.clock;
     secrets::check_imported(&held.store, &once.given).await?;
     if let Some(before) = settings.processed_by(work.version())
         && count(&held.store.counts().await?, Some(State::Succeeded), None) > 0
@@ -347,7 +347,7 @@ pub(crate) async fn drain(
         let now = &**work.version();
         tracing::warn!(before, now, "the processor is another one than in the last run; results that are there stay");
     }
-    if sqlite::disk(&held.path) == sqlite::Disk::Memory && !demo {
+    if !database::is_shared(&held.path) && sqlite::disk(&held.path) == sqlite::Disk::Memory && !demo {
         let database = visible(&held.path.display().to_string());
         tracing::warn!(
             "{database} is not durable: it lies on a file system in memory, and is gone when the machine stops; name one on \

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use haul::secret::{Lookup, SecretName, USER_FLAG, literal_credential, literal_credential_in_url};
 use haul::settings::{RequestTemplate, Settings};
-use haul::store::sqlite::SqliteStore;
 use haul::template::Template;
 
+use super::database::Database;
 use super::exit::UsageError;
 
 /// Credentials that flags gave as they are: for this run only, by the names under which requests are stored.
@@ -177,7 +177,7 @@ pub(crate) fn check(settings: &Settings, given: &Given) -> anyhow::Result<()> {
 }
 
 /// Jobs that wait may have been made by other request flags, which name other secrets.
-pub(crate) async fn check_imported(store: &SqliteStore, given: &Given) -> anyhow::Result<()> {
+pub(crate) async fn check_imported(store: &Database, given: &Given) -> anyhow::Result<()> {
     for json in store.templates().await? {
         let template = serde_json::from_str(&json).context("failed to read the request flags of an import")?;
         if let Err(missing) = check_template(&template, given)

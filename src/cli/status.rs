@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use clap::Args;
 use haul::clock::Clock;
-use haul::report::{Overview, Phase};
-use haul::store::sqlite::{open_read_only, overview};
+use haul::report::Phase;
 
 pub(super) use draw::{digits, time};
 
+use super::database::overview;
 use super::exit::Exit;
 use super::terminal::quiet_if_closed;
 
@@ -50,7 +50,7 @@ pub(crate) async fn run(args: StatusArgs, db: &Path) -> anyhow::Result<Exit> {
     let screen = !args.json && args.watch.is_some() && io::stdout().is_terminal() && moves;
     let mut first = true;
     loop {
-        let overview = read(db).await?;
+        let overview = overview(db, Clock::start()).await?;
         let mut text = Vec::new();
         match (args.json, args.watch) {
             (true, Some(_)) => serde_json::to_writer(&mut text, &overview).map_err(io::Error::from),
@@ -82,15 +82,6 @@ pub(crate) async fn run(args: StatusArgs, db: &Path) -> anyhow::Result<Exit> {
 fn put(mut out: impl Write, text: &[u8]) -> io::Result<()> {
     out.write_all(text)?;
     out.flush()
-}
-
-async fn read(db: &Path) -> anyhow::Result<Overview> {
-    use sqlx::Connection;
-
-    let mut conn = open_read_only(db).await?;
-    let overview = overview(&mut conn, Clock::start().now_us()).await;
-    conn.close().await?;
-    Ok(overview?)
 }
 
 /// Rows of the terminal; where it does not say, as many as there are.

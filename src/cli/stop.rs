@@ -7,10 +7,10 @@ use clap::Args;
 use haul::clock::Clock;
 use haul::report::{Overview, Phase, Run, iso_8601};
 use haul::settings::Durability;
-use haul::store::Store;
-use haul::store::sqlite::{SqliteStore, open_read_only, overview};
+use haul::store::{Store, StoreError};
 
 use super::choice::many;
+use super::database::{self, Database};
 use super::exit::{Exit, NothingThere};
 use super::next;
 use super::terminal::{quiet_if_closed, visible};
@@ -35,8 +35,15 @@ pub(crate) async fn run(StopArgs {}: StopArgs, db: &Path) -> anyhow::Result<Exit
     let Some(run) = found.run.as_ref().filter(|run| is_going(run)) else {
         return Err(NothingThere(idle(found.run.as_ref(), "stop", db)).into());
     };
-    let store = SqliteStore::open(db, Durability::PowerLoss, false).await?;
-    let asked = store.ask_to_stop(run.id).await;
+    let store = Database::open(db, Durability::PowerLoss, false).await?;
+    let asked = async {
+        let mut asked = false;
+        for run in store.going(run.id).await? {
+            asked |= store.ask_to_stop(run).await?;
+        }
+        Ok::<_, StoreError>(asked)
+    };
+    let asked = asked.await;
     store.close().await?;
     if !asked? {
         return Err(NothingThere(idle(None, "stop", db)).into());
@@ -82,10 +89,5 @@ pub(super) fn is_going(run: &Run) -> bool {
 }
 
 pub(super) async fn look(db: &Path, clock: Clock) -> anyhow::Result<Overview> {
-    use sqlx::Connection;
-
-    let mut conn = open_read_only(db).await?;
-    let found = overview(&mut conn, clock.now_us()).await;
-    conn.close().await?;
-    Ok(found?)
+    Ok(database::overview(db, clock).await?)
 }

@@ -112,6 +112,11 @@ impl Dispenser {
         granted.await.ok()
     }
 
+    /// Who was to come for a permit that follows a redirect asks anew.
+    pub fn forgo(&self) {
+        self.state().queue.forgo();
+    }
+
     /// The times at which the next permits fall due that nobody has claimed yet, as [`Pacer::forecast`] tells them.
     #[must_use]
     pub fn forecast(&self, horizon_us: Micros, max: usize) -> Vec<Micros> {

@@ -27,7 +27,7 @@ use crate::reason::Reason;
 use crate::response::Response;
 use crate::settings::{KeepResponses, Settings};
 use crate::stop::{Phase, Stop};
-use crate::store::{self, Lease, Output, Store, StoreError};
+use crate::store::{self, Lease, Output, Spent, Store, StoreError};
 
 /// What every journey of a run shares.
 pub(super) struct Context<S> {
@@ -74,7 +74,6 @@ impl<S: Store> Context<S> {
 
     /// Waits for its moment, sends the request, and reports what came back; a success goes on to be processed.
     async fn fetch(&self, mut job: Traveller, claimed_us: Micros) -> Option<(Traveller, Arc<Response>)> {
-        let permit_us = job.lease.permit_us;
         let outgoing = match self.prepare(&job.lease) {
             Err(Unfit::Secret(why)) => {
                 let _ = self.missing.set(why); // one reason is enough
@@ -83,7 +82,7 @@ impl<S: Store> Context<S> {
             Err(Unfit::Request(failure)) => Err(failure),
             Ok(outgoing) => Ok(outgoing),
         };
-        let Some(sent) = self.dispenser.permit(permit_us.unwrap_or(Micros::MAX)).await else {
+        let Some(sent) = self.turn_of(&job.lease).await else {
             return self.unsent(job).await;
         };
         pass(Point::BeforeSend);
@@ -156,7 +155,7 @@ impl<S: Store> Context<S> {
             let Some((fetched, counts_from_us)) = self.unless_left(self.request(&mut outgoing, sent)).await else {
                 return Chain::Left;
             };
-            job.late_permit = permit_us.filter(|from_us| counts_from_us > *from_us).map(|from| (from, counts_from_us));
+            job.late_permit = self.counts_from(permit_us, counts_from_us);
             if !fetched.redirected {
                 return Chain::Landed(fetched, sent);
             }
@@ -200,11 +199,20 @@ impl<S: Store> Context<S> {
             let Lease { job: id, attempt, .. } = *job.lease;
             let further = store::Further { job: id, attempt, permit_us, late_permit: job.late_permit.take() };
             self.report(Outcome::Follows(further, told)).await;
-            match self.unless_left(written).await {
-                Some(Ok(true)) => {}
-                None | Some(Ok(false) | Err(_)) => return Further::Left, // the run left, or the lease is gone, or the committer
-            }
-            if let Some(sent) = self.dispenser.permit(permit_us).await {
+            let permit_us = match self.unless_left(written).await {
+                Some(Ok(Spent::Written)) => permit_us,
+                Some(Ok(Spent::At(due_us, permit_us))) => {
+                    self.clock.sleep_until_us(due_us).await; // a moment
+                    permit_us
+                }
+                Some(Ok(Spent::Early)) => {
+                    self.dispenser.forgo();
+                    self.clock.sleep_until_us(self.clock.now_us() + HORIZON_US).await;
+                    continue;
+                }
+                None | Some(Ok(Spent::Stale) | Err(_)) => return Further::Left, // the run left, or the lease is gone, or the committer
+            };
+            if let Some(sent) = self.permit(permit_us).await {
                 return Further::Sent(sent, Some(permit_us));
             }
             // Void before it could be used. One that is not given back counts for nothing, which is safe.

@@ -8,7 +8,7 @@ use crate::limit::Limit;
 use crate::minutes::Minutes;
 use crate::store::{
     Beat, Chunk, Committed, Counts, Done, Further, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered,
-    Reject, Rerender, Rerendered, RunOutcome, Store, Want, WriteBack,
+    Reject, Rerender, Rerendered, RunOutcome, Spent, Store, Want, WriteBack,
 };
 
 mod imports;
@@ -126,7 +126,7 @@ impl Store for MemoryStore {
         }))
     }
 
-    async fn spend(&self, run: i64, further: &[Further]) -> Done<Vec<usize>> {
+    async fn spend(&self, run: i64, further: &[Further]) -> Done<Vec<Spent>> {
         Ok(self.with(|tables| tables.spend_further(run, further)))
     }
 

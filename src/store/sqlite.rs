@@ -239,7 +239,7 @@ impl Store for SqliteStore {
         })
     }
 
-    async fn spend(&self, run: i64, further: &[Further]) -> Done<Vec<usize>> {
+    async fn spend(&self, run: i64, further: &[Further]) -> Done<Vec<Spent>> {
         write_tx!(self, "write permits down", |tx| {
             let rows: Vec<_> = further.iter().map(|one| (one.job, one.attempt, one.permit_us)).collect();
             let standing: String = scalar!(tx, "fence.sql", pack::array(&rows), run);
@@ -252,7 +252,7 @@ impl Store for SqliteStore {
                 execute!(tx, "spend.sql", pack::spends(rows.iter().map(|(_, _, permit_us)| *permit_us)));
             }
             move_permits(&mut tx, &moved).await?;
-            (0..further.len()).filter(|i| !held.contains(i)).collect()
+            (0..further.len()).map(|i| if held.contains(&i) { Spent::Written } else { Spent::Stale }).collect()
         })
     }
 

@@ -18,6 +18,11 @@ pub enum Stall {
         /// The database.
         path: String,
     },
+    /// The server of the database does not answer, or has ended the connection.
+    Away {
+        /// The database.
+        path: String,
+    },
 }
 
 impl fmt::Display for Stall {
@@ -26,6 +31,7 @@ impl fmt::Display for Stall {
             Self::Full { path, free: Some(free) } => write!(f, "the disk of {path} is full ({free} bytes free)"),
             Self::Full { path, free: None } => write!(f, "the disk of {path} is full"),
             Self::Locked { path } => write!(f, "{path} is locked by another process"),
+            Self::Away { path } => write!(f, "the server of {path} does not answer"),
         }
     }
 }

@@ -20,7 +20,8 @@ pub enum WallClock {
     Same,
     /// It was set forward by so much, or back where negative; permits and pauses were moved along.
     Set(Micros),
-    /// The machine was booted so long ago, after that; what happened to the clock in between is not known.
+    /// The machine was booted so long ago, after that; what happened to the clock in between is not known. So it is where no
+    /// sign of life is kept: power that is lost may take every commit that was not yet durable, the first run's too.
     Rebooted(Micros),
 }
 

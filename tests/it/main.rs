@@ -7,6 +7,8 @@ mod fuzz;
 mod hostile;
 mod library;
 mod opening;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod processing;
 mod random_numbers;
 mod rate;

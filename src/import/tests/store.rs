@@ -15,7 +15,7 @@ use crate::request::Request;
 use crate::settings::RequestTemplate;
 use crate::store::{
     Beat, Chunk, Committed, Counts, Further, Granted, Imported, Lease, Look, NewRun, Part, Parts, Recovered, Reject,
-    Rerender, Rerendered, RunOutcome, Store, StoreError, Want, WriteBack,
+    Rerender, Rerendered, RunOutcome, Spent, Store, StoreError, Want, WriteBack,
 };
 use crate::template::Template;
 
@@ -100,7 +100,7 @@ impl Store for Kept {
         unreachable!("an import neither commits nor claims")
     }
 
-    async fn spend(&self, _: i64, _: &[Further]) -> Done<Vec<usize>> {
+    async fn spend(&self, _: i64, _: &[Further]) -> Done<Vec<Spent>> {
         unreachable!()
     }
 

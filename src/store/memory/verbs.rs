@@ -12,8 +12,8 @@ use crate::limit::{LEAST_STEP_US, Limit, Spend};
 use crate::minutes::Minutes;
 use crate::settings::OnUncertain;
 use crate::store::{
-    Beat, Committed, Further, Granted, Lease, Look, NewRun, Recovered, Reject, RunOutcome, WallClock, Want, WriteBack,
-    within_bytes,
+    Beat, Committed, Further, Granted, Lease, Look, NewRun, Recovered, Reject, RunOutcome, Spent, WallClock, Want,
+    WriteBack, within_bytes,
 };
 
 use super::tables::{Attempt, Job, KeptLimit, Run, Tables, next_id};
@@ -58,8 +58,9 @@ impl Tables {
 
     /// Moves permits, pauses and retries along with a wall clock that was set since the last sign of life of the last run.
     fn follow_wall_clock(&mut self, boot: Option<&BootTime>, now_us: Micros) -> WallClock {
+        let Some(boot) = boot else { return WallClock::Same };
         let last = self.runs.last_key_value().and_then(|(_, run)| run.boot.clone());
-        let (Some(boot), Some((then, then_us))) = (boot, last) else { return WallClock::Same };
+        let Some((then, then_us)) = last else { return WallClock::Rebooted(boot.us) };
         let Some(step_us) = wall_step(then_us, &then, now_us, boot) else { return WallClock::Rebooted(boot.us) };
         if step_us.abs() < LEAST_STEP_US {
             return WallClock::Same;
@@ -215,6 +216,7 @@ impl Tables {
             standing: job.standing,
             suspect: job.error.as_ref().is_some_and(|(error_type, _)| *error_type == ErrorType::INTERRUPTED),
             response: self.responses.get(&id).filter(|_| fetched).map(|(_, response)| Arc::clone(response)),
+            due_us: 0,
             permit_us,
         })
     }
@@ -252,13 +254,14 @@ impl Tables {
         done
     }
 
-    pub(super) fn spend_further(&mut self, run: i64, further: &[Further]) -> Vec<usize> {
-        let mut stale = Vec::new();
-        for (i, one) in further.iter().enumerate() {
+    pub(super) fn spend_further(&mut self, run: i64, further: &[Further]) -> Vec<Spent> {
+        let mut spent = Vec::new();
+        for one in further {
             if !self.holds(run, one.job, one.attempt) {
-                stale.push(i);
+                spent.push(Spent::Stale);
                 continue;
             }
+            spent.push(Spent::Written);
             self.change_job(one.job, |job| job.due_at_us = one.permit_us);
             self.spend(one.permit_us);
             if let Some((from_us, to_us)) = one.late_permit {
@@ -266,7 +269,7 @@ impl Tables {
                 self.spend(to_us);
             }
         }
-        stale
+        spent
     }
 
     pub(super) fn release(&mut self, run: i64, leases: &[(i64, u32)], spends: &[Micros]) {

@@ -69,8 +69,9 @@ pub(super) async fn limits(connection: &mut SqliteConnection) -> Inner<Vec<(Limi
 
 /// Moves permits, pauses and retries along with a wall clock that was set since the last sign of life of the last run.
 async fn follow_wall_clock(tx: &mut SqliteConnection, boot: Option<&BootTime>, now_us: Micros) -> Inner<WallClock> {
+    let Some(boot) = boot else { return Ok(WallClock::Same) };
     let last: Vec<SqliteRow> = rows!(tx, "last_beat.sql");
-    let (Some(boot), Some(last)) = (boot, last.first()) else { return Ok(WallClock::Same) };
+    let Some(last) = last.first() else { return Ok(WallClock::Rebooted(boot.us)) };
     let then = BootTime { boot: last.try_get(1)?, us: last.try_get(2)? };
     let Some(step_us) = wall_step(last.try_get(0)?, &then, now_us, boot) else {
         return Ok(WallClock::Rebooted(boot.us));

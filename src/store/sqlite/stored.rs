@@ -71,7 +71,7 @@ fn lease(numbers: &Numbers<'_>, texts: &mut Parts, bodies: &mut Parts) -> Inner<
     let request = Request { method, url, headers: request_headers, body: request_body, row };
     let response = Some(Response { status_code, headers, body, fetched_at_us }.into());
     let seen = Job::claimed(job, attempt, key, request);
-    Ok(Lease { job, attempt, seen, standing, suspect: suspect == 1, response, permit_us: None })
+    Ok(Lease { job, attempt, seen, standing, suspect: suspect == 1, response, due_us: 0, permit_us: None })
 }
 
 /// Values one after the other.

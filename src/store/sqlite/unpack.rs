@@ -78,7 +78,7 @@ pub(super) fn claimed(json: &str, permits: &[Micros]) -> Inner<Claimed> {
         }
         let permit_us = if standing.state == State::Fetched { None } else { permits.next() };
         let suspect = suspect == 1;
-        found.leases.push(Lease { job, attempt, seen, standing, suspect, response: None, permit_us });
+        found.leases.push(Lease { job, attempt, seen, standing, suspect, response: None, due_us: 0, permit_us });
     }
     Ok(found)
 }

@@ -132,6 +132,12 @@ fn bad_databases_are_told() {
     holds("databases");
 }
 
+#[cfg(feature = "postgres")]
+#[test]
+fn bad_servers_are_told() {
+    holds("servers");
+}
+
 #[test]
 fn bad_conditions_and_queries_are_told() {
     holds("sql");

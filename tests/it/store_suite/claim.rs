@@ -39,7 +39,7 @@ pub(crate) async fn fetched_jobs_wait_for_their_time_too<T: Inspect>(at: Scene<T
 pub(crate) async fn a_run_that_another_one_has_ended_gets_nothing<T: Inspect>(at: Scene<T>) {
     let mut at = at.with(&["a"]).await;
     let ended = at.run;
-    at.start().await;
+    at.crash().await;
     let now = std::mem::replace(&mut at.run, ended);
     assert!(at.claim(1).await.is_empty());
     at.run = now;

@@ -126,7 +126,7 @@ pub(crate) async fn a_write_back_of_a_dead_run_is_dropped_with_all_that_hangs_on
     let mut at = at.with(&["a", "b"]).await;
     let claimed = at.claim(2).await;
     let dead = at.run;
-    at.start().await;
+    at.crash().await;
     let again = at.claim_one().await;
     let before = at.rows().await;
     let backs = [at.done(&claimed[0], "1"), at.failed(&claimed[1], Verdict::Permanent)];

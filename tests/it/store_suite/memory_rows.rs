@@ -20,8 +20,8 @@ impl Inspect for MemoryStore {
 }
 
 /// An empty store.
-pub(crate) async fn new() -> MemoryStore {
-    MemoryStore::default()
+pub(crate) async fn new() -> Option<MemoryStore> {
+    Some(MemoryStore::default())
 }
 
 /// The tables as rows.

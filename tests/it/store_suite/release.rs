@@ -66,7 +66,7 @@ pub(crate) async fn accusing_needs_a_live_lease<T: Inspect>(at: Scene<T>) {
     let dead = at.run;
     assert!(at.store().accuse(at.run, lease.job, lease.attempt).await.expect("accuse"));
     assert_eq!(at.rows().await.job("a").crashes, 1);
-    at.start().await;
+    at.crash().await;
     let again = at.claim_one().await;
     let before = at.rows().await;
     for (run, attempt) in [(dead, lease.attempt), (at.run, lease.attempt), (dead, again.attempt)] {

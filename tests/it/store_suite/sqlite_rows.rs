@@ -22,10 +22,10 @@ pub(crate) struct InFile {
 }
 
 /// An empty store.
-pub(crate) async fn new() -> InFile {
+pub(crate) async fn new() -> Option<InFile> {
     let dir = tempfile::tempdir().expect("a folder");
     let store = open(dir.path().join("haul.db")).await;
-    InFile { dir, store }
+    Some(InFile { dir, store })
 }
 
 async fn open(path: PathBuf) -> SqliteStore {

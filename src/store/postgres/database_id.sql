@@ -1,0 +1,2 @@
+-- Made with the database.
+SELECT value FROM meta WHERE name = 'database_id'

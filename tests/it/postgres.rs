@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 mod fleet;
 mod statements;
+mod verbs;
 
 /// Makes a skip a failure.
 const REQUIRED: &str = "HAUL_TEST_POSTGRES";

@@ -11,7 +11,8 @@ use super::Database;
 fn statements() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/postgres");
     let mut found = Vec::new();
-    for folder in [root.clone(), root.join("overview")] {
+    let below = ["", "overview", "plan", "history", "console/answers", "console/detail"];
+    for folder in below.map(|folder| root.join(folder)) {
         for entry in std::fs::read_dir(&folder).expect("the folder of the store") {
             let path = entry.expect("an entry of it").path();
             if path.extension().is_some_and(|extension| extension == "sql") {

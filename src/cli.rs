@@ -93,26 +93,6 @@ enum Verb {
     Man(man::ManArgs),
 }
 
-impl Verb {
-    /// Its name, where it works on a file alone.
-    fn of_a_file(&self) -> Option<&'static str> {
-        match self {
-            Self::Show(_) => Some("show"),
-            Self::Retry(_) => Some("retry"),
-            Self::Reprocess(_) => Some("reprocess"),
-            Self::Cancel(_) => Some("cancel"),
-            Self::Prune(_) => Some("prune"),
-            Self::Export(_) => Some("export"),
-            Self::Plan(_) => Some("plan"),
-            Self::Report(_) => Some("report"),
-            Self::Demo(_) => Some("demo"),
-            Self::Run(_) | Self::Resume(_) | Self::Import(_) | Self::Status(_) | Self::Query(_) => None,
-            Self::Pause(_) | Self::Unpause(_) | Self::Rate(_) | Self::Stop(_) => None,
-            Self::Completions(_) | Self::Man(_) => None,
-        }
-    }
-}
-
 /// Does what the command line says.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
     let db = database::named(cli.db.clone().unwrap_or_else(|| "haul.db".into()))?;
@@ -120,11 +100,6 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<Exit> {
 }
 
 async fn call(cli: Cli, db: &Path) -> anyhow::Result<Exit> {
-    if database::is_shared(db)
-        && let Some(verb) = cli.verb.of_a_file()
-    {
-        return Err(database::refuse(verb, db).into());
-    }
     match cli.verb {
         Verb::Run(args) => run::run(*args, db, cli.quiet).await,
         Verb::Resume(args) => run::resume(*args, db, cli.quiet).await,
@@ -148,6 +123,9 @@ async fn call(cli: Cli, db: &Path) -> anyhow::Result<Exit> {
         Verb::Demo(args) => {
             // Only a database that was named on the command line: HAUL_DB is that of real work.
             let named = cli.db.filter(|db| std::env::var_os("HAUL_DB").is_none_or(|set| set != db.as_os_str()));
+            if named.as_deref().is_some_and(database::is_shared) {
+                return Err(database::no_demo(db).into());
+            }
             demo::run(args, named, cli.quiet).await
         }
     }

@@ -8,10 +8,10 @@ use clap::Args;
 use haul::clock::Clock;
 use haul::job::Wish;
 use haul::store::Granted;
-use haul::store::sqlite::console::Console;
 
 use super::choice::{Choice, SearchFlags, many};
 use super::confirm::confirm;
+use super::database::Console;
 use super::exit::Exit;
 use super::next;
 use super::retry::{expect, grant};

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 use haul::clock::{Clock, Micros};
-use haul::store::sqlite::console::{Console, Kind, QueryError, select_where};
+use haul::store::sqlite::console::{Kind, QueryError};
+
+use super::database::Console;
 
 /// Jobs a transaction, at most: a run that is going waits for none longer than some 20 ms.
 const CHUNK: usize = 1_000;
@@ -51,7 +53,7 @@ impl Choice {
         timeout: Duration,
     ) -> Result<Self, QueryError> {
         if let Some(typed) = typed {
-            console.prepare(&select_where("id", typed)?, &[]).await?;
+            console.check(typed).await?;
         }
         // On lines of its own, so that a comment at its end ends with it.
         let typed = typed.map(|typed| format!("(\n{typed}\n)"));

@@ -3,11 +3,12 @@
 //! Everywhere else it is a path. Of a server that path is its address without the password, so no message can show that; what opens it
 //! stays here.
 
-use std::ops::ControlFlow;
+mod console;
+mod reader;
+
 use std::path::{Path, PathBuf};
 #[cfg(feature = "postgres")]
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use haul::clock::{Clock, Micros};
 use haul::job::Wish;
@@ -16,8 +17,7 @@ use haul::minutes::Minutes;
 use haul::report::Overview;
 use haul::settings::Durability;
 #[cfg(feature = "postgres")]
-use haul::store::postgres::{Address, PostgresConsole, PostgresQuery, PostgresStore};
-use haul::store::sqlite::console::{Console, Query, QueryError, Value};
+use haul::store::postgres::{Address, PostgresStore};
 use haul::store::sqlite::{self, Remembered, SqliteStore};
 use haul::store::{
     Beat, Chunk, Committed, Counts, Further, Granted, Imported, Lease, Look, NewRun, Parts, Recovered, Reject,
@@ -25,6 +25,8 @@ use haul::store::{
 };
 
 use super::exit::UsageError;
+pub(crate) use console::{Console, Query, detail};
+pub(crate) use reader::Reader;
 
 /// The server that this program was told of, by the name under which it is shown.
 #[cfg(feature = "postgres")]
@@ -53,6 +55,16 @@ fn is_address(text: &str) -> bool {
     text.contains("://") && ["postgres", "postgresql"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
+/// A word of a command line; an address in it as it is shown.
+pub(crate) fn without_password(word: &str) -> String {
+    let (flag, text) = word.strip_prefix("--db=").map_or(("", word), |text| ("--db=", text));
+    #[cfg(feature = "postgres")]
+    if let Ok(address) = text.parse::<Address>() {
+        return format!("{flag}{address}");
+    }
+    format!("{flag}{text}")
+}
+
 /// It is on a server.
 pub(crate) fn is_shared(db: &Path) -> bool {
     db.to_str().is_some_and(is_address)
@@ -63,68 +75,10 @@ fn server(db: &Path) -> Option<&'static Address> {
     SERVER.get().filter(|(shown, _)| shown == db).map(|(_, address)| address)
 }
 
-/// SQL that somebody typed, over either.
-pub(crate) enum Asked<'p> {
-    File(Console, Query<'p>),
-    #[cfg(feature = "postgres")]
-    Server(PostgresConsole, PostgresQuery),
-}
-
-impl<'p> Asked<'p> {
-    /// Opens the database and checks the statement.
-    pub(crate) async fn of(db: &Path, sql: &str, params: &'p [(String, String)]) -> Result<Self, QueryError> {
-        #[cfg(feature = "postgres")]
-        if let Some(address) = server(db) {
-            let mut console = PostgresConsole::open(address).await?;
-            let query = console.prepare(sql, params).await?;
-            return Ok(Self::Server(console, query));
-        }
-        let mut console = Console::open(db).await?;
-        match console.prepare(sql, params).await {
-            Ok(query) => Ok(Self::File(console, query)),
-            Err(error) => {
-                console.close().await?;
-                Err(error)
-            }
-        }
-    }
-
-    /// Names of its columns.
-    pub(crate) fn columns(&self) -> Vec<String> {
-        match self {
-            Self::File(_, query) => query.columns.clone(),
-            #[cfg(feature = "postgres")]
-            Self::Server(_, query) => query.columns.clone(),
-        }
-    }
-
-    /// Hands its rows over one by one, until there are no more or `each` breaks.
-    pub(crate) async fn run(
-        &mut self,
-        timeout: Duration,
-        each: impl FnMut(&[Value]) -> std::io::Result<ControlFlow<()>>,
-    ) -> Result<(), QueryError> {
-        match self {
-            Self::File(console, query) => console.run(query, timeout, each).await,
-            #[cfg(feature = "postgres")]
-            Self::Server(console, query) => console.run(query, timeout, each).await,
-        }
-    }
-
-    pub(crate) async fn close(self) -> Done<()> {
-        match self {
-            Self::File(console, _) => console.close().await,
-            #[cfg(feature = "postgres")]
-            Self::Server(console, _) => console.close().await,
-        }
-    }
-}
-
-/// What cannot be done on a server yet.
-pub(crate) fn refuse(verb: &str, db: &Path) -> UsageError {
+/// The demo is for this machine alone.
+pub(crate) fn no_demo(db: &Path) -> UsageError {
     UsageError(format!(
-        "`haul {verb}` does not work on PostgreSQL yet; nothing was done to {}. There are run, resume, import, status, query, \
-         pause, unpause, stop and rate",
+        "the demo works on a file alone; nothing was done to {}. Leave --db out, or name a file",
         db.display()
     ))
 }
@@ -192,6 +146,16 @@ impl Database {
         either!(self, |store| store.waits_for_template(template).await)
     }
 
+    /// Writes down which jobs are being taken up to be processed again; `None`: all of them are.
+    pub(crate) async fn mark(&self, condition: Option<&str>) -> Done<()> {
+        either!(self, |store| store.mark(condition).await)
+    }
+
+    /// What is true of the jobs that were being taken up when somebody died or was stopped.
+    pub(crate) async fn marking(&self) -> Done<Option<String>> {
+        either!(self, |store| store.marking().await)
+    }
+
     /// The runs that are going, where this is one of them: many are only on a server.
     pub(crate) async fn going(&self, run: i64) -> Done<Vec<i64>> {
         match self {
@@ -201,12 +165,12 @@ impl Database {
         }
     }
 
-    /// The file that it is; what only a file can do.
-    pub(crate) fn file(&self) -> anyhow::Result<&SqliteStore> {
+    /// The file that it is.
+    pub(crate) fn file(&self) -> Option<&SqliteStore> {
         match self {
-            Self::File(store) => Ok(store),
+            Self::File(store) => Some(store),
             #[cfg(feature = "postgres")]
-            Self::Server(_) => Err(UsageError("this does not work on PostgreSQL yet".to_owned()).into()),
+            Self::Server(_) => None,
         }
     }
 }
@@ -215,7 +179,7 @@ impl Database {
 pub(crate) async fn remembered(db: &Path) -> Done<Remembered> {
     #[cfg(feature = "postgres")]
     if let Some(address) = server(db) {
-        let store = PostgresStore::open(address.clone(), false).await?;
+        let store = PostgresStore::open_to_read(address.clone()).await?;
         let remembered = store.remembered().await?;
         store.close().await?;
         return Ok(remembered);
@@ -227,7 +191,7 @@ pub(crate) async fn remembered(db: &Path) -> Done<Remembered> {
 pub(crate) async fn count_unsent(db: &Path) -> Done<(u64, u64)> {
     #[cfg(feature = "postgres")]
     if let Some(address) = server(db) {
-        let store = PostgresStore::open(address.clone(), false).await?;
+        let store = PostgresStore::open_to_read(address.clone()).await?;
         let counted = store.count_unsent().await?;
         store.close().await?;
         return Ok(counted);
@@ -237,19 +201,9 @@ pub(crate) async fn count_unsent(db: &Path) -> Done<(u64, u64)> {
 
 /// What there is to say about it now.
 pub(crate) async fn overview(db: &Path, clock: Clock) -> Done<Overview> {
-    use sqlx::Connection;
-
-    #[cfg(feature = "postgres")]
-    if let Some(address) = server(db) {
-        let store = PostgresStore::open(address.clone(), false).await?;
-        let overview = store.overview().await;
-        store.close().await?;
-        return overview;
-    }
-    let mut conn = sqlite::open_read_only(db).await?;
-    let overview = sqlite::overview(&mut conn, clock.now_us()).await;
-    let closed = conn.close().await;
-    let closed = closed.map_err(|e| StoreError::Database { doing: "close the database".to_owned(), source: e.into() });
+    let mut reader = Reader::open(db).await?;
+    let overview = reader.overview(clock).await;
+    let closed = reader.close().await;
     overview.and_then(|overview| closed.map(|()| overview))
 }
 

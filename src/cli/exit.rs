@@ -9,6 +9,7 @@ use haul::store::lock::LockError;
 use haul::store::sqlite::console::QueryError;
 use haul::store::{Stall, StoreError};
 use haul::template::TemplateError;
+use sqlx::sqlite::SqliteError;
 
 /// How the program ends. The numbers are a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +88,8 @@ const DISK_FAILED: &str = "the disk failed, and nothing is tried again on it by 
 /// The same error, with the name of the database where SQLite failed and nothing says on what.
 pub(crate) fn located(error: anyhow::Error, db: &Path) -> anyhow::Error {
     let name = db.display().to_string();
-    let failed = error.chain().any(|cause| cause.downcast_ref().and_then(primary_code).is_some());
+    let of_database = |cause: &sqlx::Error| cause.as_database_error().is_some();
+    let failed = error.chain().any(|cause| cause.downcast_ref().is_some_and(of_database));
     if !failed || of_error(&error) == Exit::Usage || error.chain().any(|cause| cause.to_string().contains(&name)) {
         return error;
     }
@@ -108,7 +110,8 @@ const DAMAGED: &str = "the file is damaged or cut off: keep a copy of it and of 
 
 /// The lowest byte of SQLite's code is the kind, whatever more is known: 10 is SQLITE_IOERR, 11 SQLITE_CORRUPT.
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let error = error.as_database_error().filter(|error| error.try_downcast_ref::<SqliteError>().is_some());
+    let code = error.and_then(sqlx::error::DatabaseError::code);
     code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff)
 }
 

@@ -21,11 +21,12 @@ use haul::settings::Settings;
 use haul::status::StatusSet;
 use haul::stop::Stop;
 use haul::store::sqlite::answers::{Answer, Selection};
-use haul::store::sqlite::console::{Console, QueryError};
+use haul::store::sqlite::console::QueryError;
 
 use self::bodies::Bodies;
 use self::csv::{Columns, Csv};
 use self::join::{Join, Joined};
+use super::database::Console;
 use super::exit::{Exit, UsageError};
 use super::flags::RequestFlags;
 use super::import::ReadFlags;
@@ -182,7 +183,7 @@ async fn open<'a>(args: &'a ExportArgs, form: Form, settings: Settings, db: &Pat
     };
     match &rows {
         // Wrong ones are refused before anything is made.
-        Rows::Table(selection) => drop(console.prepare(&selection.sql().context(WHERE)?, &[]).await.context(WHERE)?),
+        Rows::Table(selection) => drop(console.select(selection).await.context(WHERE)?),
         Rows::Join(join) if !join.is_stream() => drop(join.open()?),
         Rows::Join(_) => {}
     }
@@ -195,7 +196,7 @@ impl Source<'_> {
         match &self.rows {
             Rows::Join(join) => join.each(&mut self.console, self.with_response, &self.retry_on, take).await,
             Rows::Table(selection) => {
-                let query = self.console.prepare(&selection.sql()?, &[]).await?;
+                let query = self.console.select(selection).await?;
                 let retry_on = &self.retry_on;
                 let each = |row: &[_]| {
                     take(&Answer::read(row, retry_on).map_err(io::Error::other)?)?;

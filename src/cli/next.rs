@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::CommandFactory;
 
 use super::Cli;
+use super::database::without_password;
 use super::terminal::visible;
 
 /// Where the jobs of `haul demo` come from, as an import is called. No path that is likely to be given.
@@ -33,7 +34,7 @@ pub(crate) fn typed_with(flag: &str) -> String {
 
 /// The command that was typed, with another verb and more flags.
 pub(crate) fn typed_as(other: &str, more: &str) -> String {
-    let mut words: Vec<_> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let mut words: Vec<_> = all_typed().collect();
     if let Some(verb) = verb(&words) {
         other.clone_into(&mut words[verb]);
     }
@@ -71,9 +72,13 @@ pub(crate) fn typed_without_its_value(flag: &str) -> String {
     })
 }
 
+/// The words that were typed; an address without its password.
+fn all_typed() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).map(|word| without_password(&word.to_string_lossy()))
+}
+
 fn typed(mut wanted: impl FnMut(&str) -> bool) -> String {
-    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-    let words = words.filter(|word| wanted(word)).map(|text| word(&text));
+    let words = all_typed().filter(|word| wanted(word)).map(|text| word(&text));
     std::iter::once("haul".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 

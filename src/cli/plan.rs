@@ -15,10 +15,9 @@ use haul::report::{Jobs, Overview};
 use haul::request::Request;
 use haul::settings::Settings;
 use haul::stop::Stop;
-use haul::store::sqlite::{open_read_only, overview, plan};
-use sqlx::{Connection, SqliteConnection};
 
 use self::survey::Surveyed;
+use super::database::Reader;
 use super::exit::{Exit, NothingThere};
 use super::flags::{RequestFlags, WorkFlags};
 use super::import::{self, InputFlags, open};
@@ -92,7 +91,7 @@ pub(crate) async fn run(args: PlanArgs, db: &Path, quiet: bool) -> anyhow::Resul
     let opened = reads.then(|| open(&args.inputs, &args.input, &settings, db)).transpose()?;
     let strict = args.input.strict;
     let rerenders = change::settle(args.input.on_change, db, last, &settings, reads).await?.is_some();
-    let mut there = if db.exists() { Some(open_read_only(db).await?) } else { None };
+    let mut there = Reader::open_if_there(db).await?;
     let overview = look(there.as_mut(), db, reads).await?;
     let mut surveyed = Surveyed::default();
     if let Some(opened) = opened {
@@ -108,18 +107,18 @@ pub(crate) async fn run(args: PlanArgs, db: &Path, quiet: bool) -> anyhow::Resul
     let new = if refused { 0 } else { surveyed.added() };
     let jobs = overview.as_ref().map_or_else(Jobs::default, |overview| overview.jobs);
     let tried = match there.as_mut() {
-        Some(conn) => plan::tried(conn).await?,
+        Some(reader) => reader.tried().await?,
         None => Vec::new(),
     };
     let after_others = !surveyed.first.is_empty() && jobs.pending > 0;
     let first = match there.as_mut() {
         _ if refused => Vec::new(),
-        Some(conn) if surveyed.first.is_empty() && !rerenders => plan::first(conn, FIRST).await?,
+        Some(reader) if surveyed.first.is_empty() && !rerenders => reader.first(FIRST).await?,
         _ => surveyed.first,
     };
     let windows = windows(&settings.limits, overview.as_ref(), there.as_mut()).await?;
-    if let Some(conn) = there {
-        conn.close().await.context("failed to close the database")?;
+    if let Some(reader) = there {
+        reader.close().await?;
     }
     let task = task(&settings, keeps_time, windows, jobs, new);
     let expected = expected(&task, &tried);
@@ -145,14 +144,14 @@ pub(crate) async fn run(args: PlanArgs, db: &Path, quiet: bool) -> anyhow::Resul
 }
 
 /// The numbers of the database, where there is one; without an input there must be.
-async fn look(there: Option<&mut SqliteConnection>, db: &Path, reads: bool) -> anyhow::Result<Option<Overview>> {
+async fn look(there: Option<&mut Reader>, db: &Path, reads: bool) -> anyhow::Result<Option<Overview>> {
     let nothing = |what: &str| {
         NothingThere(format!("{what} {}: name an input, `haul plan INPUT`, or a database with --db", db.display()))
     };
-    let Some(conn) = there else {
+    let Some(reader) = there else {
         return if reads { Ok(None) } else { Err(nothing("no database at").into()) };
     };
-    let overview = overview(conn, Clock::start().now_us()).await?;
+    let overview = reader.overview(Clock::start()).await?;
     if overview.jobs.total == 0 && !reads {
         return Err(nothing("no job in").into());
     }
@@ -163,14 +162,14 @@ async fn look(there: Option<&mut SqliteConnection>, db: &Path, reads: bool) -> a
 async fn windows(
     limits: &[Limit],
     overview: Option<&Overview>,
-    there: Option<&mut SqliteConnection>,
+    there: Option<&mut Reader>,
 ) -> anyhow::Result<Vec<Window>> {
     let mut windows: Vec<_> = limits.iter().map(|limit| Window { limit: limit.clone(), left: None }).collect();
-    let Some((overview, conn)) = overview.zip(there) else { return Ok(windows) };
+    let Some((overview, reader)) = overview.zip(there) else { return Ok(windows) };
     for window in &mut windows {
         let now = overview.limits.iter().find(|now| now.name == window.limit.name).and_then(|now| now.left);
         if let Some(left) = now.filter(|left| *left < u64::from(window.limit.permits)) {
-            let frees_at = plan::frees_at(conn, &window.limit, overview.at).await?;
+            let frees_at = reader.frees_at(&window.limit, overview.at).await?;
             window.left = Some((left, frees_at.map_or(0, |at| (at - overview.at).max(0))));
         }
     }

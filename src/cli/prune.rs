@@ -9,9 +9,11 @@ use haul::clock::Clock;
 use haul::job::{Standing, State, retried};
 use haul::settings::Durability;
 use haul::store::Store;
-use haul::store::sqlite::console::{Console, Kind};
+use haul::store::sqlite::SqliteStore;
+use haul::store::sqlite::console::Kind;
 
 use super::choice::{Choice, SearchFlags, many};
+use super::database::Console;
 use super::exit::{Exit, UsageError};
 use super::next;
 use super::run::Held;
@@ -72,16 +74,25 @@ pub(crate) async fn run(args: PruneArgs, db: &Path) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let held = Held::take(db, false, Durability::PowerLoss, clock).await?;
+    held.alone().await?;
     let before = size(db);
     quiet_if_closed(writeln!(anstream::stderr(), "{}", plan.says()))?;
     let dropped = drop_responses(&held, &choice, &mut console, clock).await;
     // Whoever still reads would keep the file from shrinking.
     console.close().await?;
     let dropped = dropped.context("failed to drop all of the responses; run the same again for the rest")?;
-    let folded = compact(&held, dropped, db).await?;
+    let name = visible(&db.display().to_string());
+    let Some(file) = held.store.file() else {
+        held.release().await?;
+        let dropped = many(dropped, "response");
+        let text =
+            format!("{dropped} dropped\n{name}: their space is used again; `VACUUM FULL responses` gives it back\n");
+        quiet_if_closed(write!(anstream::stdout(), "{text}"))?;
+        return Ok(Exit::Done);
+    };
+    let folded = compact(file, dropped, db).await?;
     held.release().await?;
     let after = size(db);
-    let name = visible(&db.display().to_string());
     let mut text = format!(
         "{} dropped\n{name}: {} before, {} now, {} freed\n",
         many(dropped, "response"),
@@ -106,11 +117,11 @@ async fn drop_responses(held: &Held, choice: &Choice, console: &mut Console, clo
 }
 
 /// Also after an earlier call that dropped responses and then was killed.
-async fn compact(held: &Held, dropped: u64, db: &Path) -> anyhow::Result<bool> {
-    if dropped == 0 && !held.store.file()?.has_free_pages().await? {
+async fn compact(file: &SqliteStore, dropped: u64, db: &Path) -> anyhow::Result<bool> {
+    if dropped == 0 && !file.has_free_pages().await? {
         return Ok(true);
     }
-    held.store.file()?.compact().await.with_context(|| {
+    file.compact().await.with_context(|| {
         format!(
             "failed to make {} smaller: it needs room for a second copy of what stays, in the temporary folder \
              (SQLITE_TMPDIR) and beside the database. The responses are dropped, nothing else is lost, and new ones use \

@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use haul::store::sqlite::console::QueryError;
 
-use super::database::Asked;
+use super::database::{Console, Query};
 use super::exit::Exit;
 use super::terminal::quiet_if_closed;
 use format::Format;
@@ -102,15 +102,12 @@ pub(crate) async fn run(args: QueryArgs, db: &Path) -> anyhow::Result<Exit> {
     let sql = text_of(&args.sql)?;
     let params: Vec<_> = args.params.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
     let timeout = if args.timeout.is_zero() { Duration::MAX } else { args.timeout };
-    let outcome = match Asked::of(db, &sql, &params).await {
-        Ok(mut asked) => {
-            let outcome = answer(&mut asked, timeout, args.shape.chosen()).await;
-            asked.close().await?;
-            outcome
-        }
-        Err(QueryError::Store(error)) => return Err(error.into()),
-        Err(error) => Err(error),
+    let mut console = Console::open(db).await?;
+    let outcome = match console.prepare(&sql, &params).await {
+        Ok(query) => answer(&mut console, &query, timeout, args.shape.chosen()).await,
+        Err(e) => Err(e),
     };
+    console.close().await?;
     outcome.with_context(|| format!("failed to run the query on {}", db.display()))?;
     Ok(Exit::Done)
 }
@@ -126,14 +123,13 @@ fn text_of(given: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-async fn answer(asked: &mut Asked<'_>, timeout: Duration, shape: Shape) -> Result<(), QueryError> {
-    let columns = asked.columns();
+async fn answer(console: &mut Console, query: &Query<'_>, timeout: Duration, shape: Shape) -> Result<(), QueryError> {
     if shape == Shape::Table {
-        return draw(asked, &columns, timeout).await;
+        return draw(console, query, timeout).await;
     }
-    let mut format = Format::new(shape, &columns, std::io::BufWriter::new(std::io::stdout()));
+    let mut format = Format::new(shape, query.columns(), std::io::BufWriter::new(std::io::stdout()));
     let outcome = match format.begin() {
-        Ok(()) => asked.run(timeout, |row| format.row(row).map(ControlFlow::Continue)).await,
+        Ok(()) => console.run(query, timeout, |row| format.row(row).map(ControlFlow::Continue)).await,
         Err(e) => Err(e.into()),
     };
     let written = match outcome {
@@ -148,9 +144,9 @@ async fn answer(asked: &mut Asked<'_>, timeout: Duration, shape: Shape) -> Resul
     Ok(quiet_if_closed(written)?)
 }
 
-async fn draw(asked: &mut Asked<'_>, columns: &[String], timeout: Duration) -> Result<(), QueryError> {
-    let mut table = Table::new(columns);
-    let outcome = asked.run(timeout, |row| Ok(table.row(row))).await;
+async fn draw(console: &mut Console, query: &Query<'_>, timeout: Duration) -> Result<(), QueryError> {
+    let mut table = Table::new(query.columns());
+    let outcome = console.run(query, timeout, |row| Ok(table.row(row))).await;
     let mut out = anstream::stdout();
     quiet_if_closed(table.draw(&mut out).and_then(|()| out.flush()))?;
     if let Some(note) = table.note() {

@@ -7,8 +7,8 @@ use anyhow::Context;
 use clap::Args;
 use haul::clock::Clock;
 use haul::report::page;
-use haul::store::sqlite::{history, open_read_only};
 
+use super::database::Reader;
 use super::exit::Exit;
 use super::export::Target;
 use super::terminal::{quiet_if_closed, visible};
@@ -35,12 +35,10 @@ pub(crate) struct ReportArgs {
 
 /// `haul report`.
 pub(crate) async fn run(args: ReportArgs, db: &Path, quiet: bool) -> anyhow::Result<Exit> {
-    use sqlx::Connection;
-
     let path = args.output.unwrap_or_else(|| FILE.into());
-    let mut conn = open_read_only(db).await?;
-    let told = history(&mut conn, Clock::start().now_us()).await;
-    conn.close().await?;
+    let mut reader = Reader::open(db).await?;
+    let told = reader.history(Clock::start()).await;
+    reader.close().await?;
     let name = db.file_name().unwrap_or(db.as_os_str()).to_string_lossy().into_owned();
     let text = page::render(&told?, &name)?;
     if *path == *"-" {

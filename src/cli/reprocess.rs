@@ -15,10 +15,11 @@ use haul::pipeline::{self, Run, Summary};
 use haul::process::Work;
 use haul::settings::Settings;
 use haul::stop::{Phase, Stop};
-use haul::store::sqlite::console::{Console, Kind};
+use haul::store::sqlite::console::Kind;
 use haul::store::{RunOutcome, Store};
 
 use super::choice::{Choice, many};
+use super::database::Console;
 use super::exit::Exit;
 use super::flags::JudgingFlags;
 use super::progress::{Progress, Style};
@@ -92,7 +93,8 @@ pub(crate) async fn run(args: ReprocessArgs, db: &Path, quiet: bool) -> anyhow::
     let work = work(&settings)?;
     if args.rest {
         let held = Held::take(db, false, settings.durability, clock).await?;
-        let chosen = match held.store.file()?.marking().await? {
+        held.alone().await?;
+        let chosen = match held.store.marking().await? {
             None => None,
             Some(condition) => {
                 let mut console = Console::open(db).await?;
@@ -100,7 +102,7 @@ pub(crate) async fn run(args: ReprocessArgs, db: &Path, quiet: bool) -> anyhow::
                 Some((choice.context("failed to look for the jobs that are left")?, console))
             }
         };
-        return args.go(held, chosen, settings, work, clock, quiet).await;
+        return args.go(held, chosen, settings, work, quiet).await;
     }
     let mut console = Console::open(db).await?;
     let choice = Choice::over(&mut console, &[FINISHED.to_owned()], args.condition.as_deref(), args.timeout).await;
@@ -123,10 +125,11 @@ pub(crate) async fn run(args: ReprocessArgs, db: &Path, quiet: bool) -> anyhow::
         return Ok(Exit::Done);
     }
     let held = Held::take(db, false, settings.durability, clock).await?;
+    held.alone().await?;
     if !quiet {
         quiet_if_closed(writeln!(anstream::stderr(), "{}", plan.says()))?;
     }
-    args.go(held, Some((choice, console)), settings, work, clock, quiet).await
+    args.go(held, Some((choice, console)), settings, work, quiet).await
 }
 
 impl ReprocessArgs {
@@ -137,9 +140,9 @@ impl ReprocessArgs {
         chosen: Option<(Choice, Console)>,
         settings: Settings,
         work: Work,
-        clock: Clock,
         quiet: bool,
     ) -> anyhow::Result<Exit> {
+        let clock = held.clock();
         let stop = Stop::new();
         let seen = signals::watch(stop.clone()).context("failed to watch for signals")?;
         let intended = serde_json::to_string(&settings).context("failed to write the settings down")?;
@@ -185,12 +188,12 @@ impl ReprocessArgs {
 /// The jobs go back to where their response is stored, in short transactions. Which ones they are is written down until all
 /// have: `--rest` takes up those that a death or a stop left out.
 async fn mark(choice: &Choice, console: &mut Console, held: &Held, stop: &Stop, clock: Clock) -> anyhow::Result<()> {
-    held.store.file()?.mark(Some(choice.condition())).await?;
+    held.store.mark(Some(choice.condition())).await?;
     let mut walk = choice.walk(clock).by(PAGE).alone();
     while stop.phase() == Phase::Go {
         match walk.next(console).await? {
             Some(ids) => held.store.grant(Wish::Reprocess, ids, clock.now_us()).await?,
-            None => return Ok(held.store.file()?.mark(None).await?),
+            None => return Ok(held.store.mark(None).await?),
         };
     }
     Ok(())

@@ -11,12 +11,12 @@ use clap::Args;
 use haul::clock::Clock;
 use haul::job::{Standing, State, Wish, wished};
 use haul::settings::Durability;
-use haul::store::sqlite::SqliteStore;
-use haul::store::sqlite::console::{Console, Kind};
+use haul::store::sqlite::console::Kind;
 use haul::store::{Granted, Store};
 
 use super::choice::{Choice, SearchFlags, many};
 use super::confirm::confirm;
+use super::database::{Console, Database};
 use super::exit::Exit;
 use super::next;
 use super::stop::going;
@@ -102,7 +102,7 @@ pub(super) async fn grant(
     db: &Path,
     clock: Clock,
 ) -> anyhow::Result<Granted> {
-    let store = SqliteStore::open(db, Durability::PowerLoss, false).await?;
+    let store = Database::open(db, Durability::PowerLoss, false).await?;
     let granted = grant_all(wish, choice, &mut console, &store, clock).await;
     // The last one to close folds the write-ahead log in, which who only reads cannot.
     console.close().await?;
@@ -114,7 +114,7 @@ async fn grant_all(
     wish: Wish,
     choice: &Choice,
     console: &mut Console,
-    store: &SqliteStore,
+    store: &Database,
     clock: Clock,
 ) -> anyhow::Result<Granted> {
     let mut all = Granted::default();

@@ -31,7 +31,7 @@ use super::secrets::{self, Given};
 use super::signals::{self, Seen};
 use super::summary::{self, End};
 use super::terminal::visible;
-use super::{change, rate};
+use super::{change, rate, stop};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -279,6 +279,25 @@ impl Held {
             return Err(NothingThere(text).into());
         }
         Ok(Self { store: Arc::new(store), path: db.to_owned(), clock, _lock: lock })
+    }
+
+    /// Nobody else is at work on it: of a file its lock says that, on a server any worker may be.
+    pub(crate) async fn alone(&self) -> anyhow::Result<()> {
+        if !database::is_shared(&self.path) {
+            return Ok(());
+        }
+        match database::overview(&self.path, self.clock).await?.run.filter(stop::is_going) {
+            Some(run) => {
+                let holder = format!("pid {} on {}", run.pid, visible(&run.host));
+                Err(LockError::Held { path: self.path.display().to_string(), holder }.into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The clock by which a run over it goes.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Where it is.

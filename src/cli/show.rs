@@ -9,8 +9,9 @@ use std::path::Path;
 
 use clap::Args;
 use haul::settings::Settings;
-use haul::store::sqlite::detail::{Detail, Found, Which, detail};
+use haul::store::sqlite::detail::{Detail, Found, Which};
 
+use super::database::detail;
 use super::exit::{Exit, UsageError};
 use super::next;
 use super::terminal::{cut, quiet_if_closed, visible};

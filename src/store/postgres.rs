@@ -15,7 +15,7 @@ use sqlx::postgres::PgRow;
 use tokio::sync::{Mutex, MutexGuard};
 
 pub use address::{Address, AddressError};
-pub use console::{PostgresConsole, PostgresQuery};
+pub use console::{PostgresConsole, PostgresQuery, detail};
 use session::{Session, Tx};
 
 use super::sqlite::Remembered;
@@ -129,9 +129,11 @@ macro_rules! read_tx {
 mod claim;
 mod columns;
 mod commit;
+mod history;
 mod import;
 mod open;
 mod overview;
+mod plan;
 mod recover;
 mod rerender;
 mod share;
@@ -146,9 +148,28 @@ impl PostgresStore {
     /// # Errors
     /// Where it cannot be reached, there is none, or its tables belong to something else or to a newer haul.
     pub async fn open(address: Address, create: bool) -> Result<Self, StoreError> {
+        let store = Self::new(address);
+        store.bring_up_to_date(create).await?;
+        // What others write from here on is a change; the first look may come long after a first claim.
+        let changes = read_tx!(store, "look at the database", |tx| scalar!(tx, "changes.sql"))?;
+        store.seen.store(changes, Ordering::Relaxed);
+        Ok(store)
+    }
+
+    /// Opens the database only to read it: makes and changes nothing, and needs no right to.
+    ///
+    /// # Errors
+    /// Where it cannot be reached, there is none, or its tables belong to something else, or to another haul.
+    pub async fn open_to_read(address: Address) -> Result<Self, StoreError> {
+        let store = Self::new(address);
+        store.look_only().await?;
+        Ok(store)
+    }
+
+    fn new(address: Address) -> Self {
         let clock = Clock::start();
         let session = Mutex::new(Session::new(address.clone(), clock));
-        let store = Self {
+        Self {
             address,
             session,
             clock,
@@ -158,12 +179,7 @@ impl PostgresStore {
             own: AtomicI64::new(0),
             shared: Shared::default(),
             joint: false,
-        };
-        store.bring_up_to_date(create).await?;
-        // What others write from here on is a change; the first look may come long after a first claim.
-        let changes = read_tx!(store, "look at the database", |tx| scalar!(tx, "changes.sql"))?;
-        store.seen.store(changes, Ordering::Relaxed);
-        Ok(store)
+        }
     }
 
     /// The same store, over which limits hold for all workers together, by this clock of [`PostgresStore::clock`].

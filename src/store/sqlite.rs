@@ -34,6 +34,8 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use disk::{Disk, disk};
 pub use history::history;
+#[cfg(feature = "postgres")]
+pub(in crate::store) use history::{MOST_SPANS, MOST_TYPES};
 pub use overview::overview;
 pub use probe::{APPLICATION_ID, SCHEMA_VERSION, open_read_only};
 pub use results::{Finished, results};

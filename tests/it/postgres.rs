@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 mod fleet;
+mod ills;
 mod statements;
+mod verbs;
 
 /// Makes a skip a failure.
 const REQUIRED: &str = "HAUL_TEST_POSTGRES";
@@ -25,11 +27,11 @@ pub(crate) struct Server {
     _watched: Child,
 }
 
-/// Runs below `$1`, whose end it waits for on its standard input: `$2` = the binaries.
+/// Runs below `$1`, whose end it waits for on its standard input: `$2` = the binaries, `$3` = options of the server.
 const SCRIPT: &str = r#"
 set -e
 "$2/initdb" -D "$1/data" -U haul -A trust -E UTF8 --locale=C --no-sync >"$1/log" 2>&1
-"$2/pg_ctl" -D "$1/data" -l "$1/log" -w -o "-c listen_addresses='' -c unix_socket_directories='$1' -c max_connections=400" start >/dev/null
+"$2/pg_ctl" -D "$1/data" -l "$1/log" -w -o "$3" start >/dev/null
 echo ready
 read -r _ || true
 "$2/pg_ctl" -D "$1/data" -m immediate stop >/dev/null || true
@@ -59,7 +61,7 @@ impl Server {
             command = Command::new("setpriv");
             command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "sh"]);
         }
-        command.args(["-c", SCRIPT, "sh"]).arg(&folder).arg(&bin).current_dir("/");
+        command.args(["-c", SCRIPT, "sh"]).arg(&folder).arg(&bin).arg(options(&folder)).current_dir("/");
         let mut watched = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
         let mut said = [0; 5];
         let ready = watched.stdout.as_mut().expect("it is piped").read_exact(&mut said);
@@ -71,6 +73,15 @@ impl Server {
     fn url(&self, database: &str) -> String {
         format!("postgres://haul@localhost/{database}?host={}", self.folder.display())
     }
+}
+
+/// It dies with a process at worst, never with the machine, so it need not wait for the disk; where trials are measured it does.
+fn options(folder: &Path) -> String {
+    let waits = if fleet::seconds().is_some() { "on" } else { "off" };
+    format!(
+        "-c listen_addresses='' -c unix_socket_directories='{}' -c max_connections=400 -c fsync={waits} -c full_page_writes={waits}",
+        folder.display()
+    )
 }
 
 /// For whoever watches the tests.
@@ -121,6 +132,17 @@ impl Database {
         PgConnection::connect(&self.url).await.expect("a connection")
     }
 
+    /// `None`: the server takes no more.
+    pub(crate) async fn try_connect(&self) -> Option<PgConnection> {
+        PgConnection::connect(&self.url).await.ok()
+    }
+
+    /// Ends the connections of workers.
+    pub(crate) async fn cut_worker(&self, conn: &mut PgConnection) {
+        let cut = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1 AND application_name = 'haul'";
+        sqlx::query(cut).bind(&self.name).execute(conn).await.expect(cut);
+    }
+
     /// Ends every other connection to it.
     pub(crate) async fn cut(&self, conn: &mut PgConnection) {
         let cut = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()";
@@ -133,10 +155,6 @@ impl Server {
     pub(crate) fn restart(&self, how: &str) {
         let log = self.folder.join("log");
         let data = self.folder.join("data");
-        let options = format!(
-            "-c listen_addresses='' -c unix_socket_directories='{}' -c max_connections=400",
-            self.folder.display()
-        );
         let call = |args: &[&str]| {
             let mut command = Command::new(if is_root() { "setpriv" } else { "env" });
             if is_root() {
@@ -146,7 +164,7 @@ impl Server {
             assert!(command.status().expect("pg_ctl").success(), "{args:?}");
         };
         call(&["-m", how, "-w", "stop"]);
-        call(&["-l", &path(&log), "-w", "-o", &options, "start"]);
+        call(&["-l", &path(&log), "-w", "-o", &options(&self.folder), "start"]);
     }
 }
 

@@ -13,11 +13,11 @@ use haul::settings::{RequestTemplate, Settings};
 use haul::status::StatusSet;
 use haul::store::NewJob;
 use haul::store::sqlite::answers::{Answer, Place};
-use haul::store::sqlite::console::Console;
 use haul::template::Template;
 use serde_json::value::to_raw_value;
 
 use super::Take;
+use crate::cli::database::Console;
 use crate::cli::flags::RequestFlags;
 use crate::cli::import::{ReadFlags, reopen};
 

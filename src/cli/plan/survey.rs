@@ -10,9 +10,10 @@ use haul::settings::Durability;
 use haul::stop::{Phase, Stop};
 use haul::store::sqlite::{SqliteStore, open_read_only, plan};
 use haul::store::{Chunk, Imported, NewJob, OnConflict, Reject, Store, StoreError};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::Connection;
 
 use super::FIRST;
+use crate::cli::database::Reader;
 use crate::cli::import::{Opened, say};
 
 /// Rejected rows of an input that are shown, at most.
@@ -40,7 +41,7 @@ impl Surveyed {
 /// Reads all inputs. What is new is kept aside until the end: only so keys that come again are seen, however many there are.
 pub(super) async fn survey(
     opened: Opened,
-    mut there: Option<&mut SqliteConnection>,
+    mut there: Option<&mut Reader>,
     stop: &Stop,
     quiet: bool,
 ) -> anyhow::Result<Surveyed> {
@@ -102,7 +103,7 @@ struct Sieve<'a> {
     /// Where the store is.
     aside: &'a Path,
     import: i64,
-    there: Option<&'a mut SqliteConnection>,
+    there: Option<&'a mut Reader>,
     clock: Clock,
     /// The first rows whose key is known with another request.
     conflicts: Vec<Reject>,
@@ -140,7 +141,7 @@ impl Taker for Sieve<'_> {
     async fn take(&mut self, chunk: &Chunk) -> Result<Imported, StoreError> {
         let mut known = vec![None; chunk.jobs.len()];
         if let Some(there) = self.there.as_deref_mut() {
-            for found in plan::known(there, &chunk.jobs).await? {
+            for found in there.known(&chunk.jobs).await? {
                 known[found.at] = Some(found);
             }
         }

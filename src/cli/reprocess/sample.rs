@@ -12,10 +12,10 @@ use haul::clock::Clock;
 use haul::fetch::Fetcher;
 use haul::process::{Pool, Work};
 use haul::settings::Settings;
-use haul::store::sqlite::console::Console;
 use haul::store::sqlite::samples::Sample;
 
 use crate::cli::choice::{Choice, many};
+use crate::cli::database::Console;
 use crate::cli::secrets::Given;
 use crate::cli::terminal::{cut, quiet_if_closed, visible};
 

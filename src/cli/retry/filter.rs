@@ -7,9 +7,10 @@ use anyhow::Context;
 use clap::Args;
 use haul::job::Wish;
 use haul::near::nearest;
-use haul::store::sqlite::console::{Console, Value};
+use haul::store::sqlite::console::Value;
 
 use crate::cli::choice::{Choice, SearchFlags};
+use crate::cli::database::Console;
 use crate::cli::exit::UsageError;
 use crate::cli::terminal::visible;
 

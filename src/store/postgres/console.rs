@@ -1,36 +1,71 @@
 //! SQL that somebody typed, over a database that it cannot change: one statement, in a transaction that only reads.
 
+mod answers;
+mod detail;
+mod kinds;
+mod values;
+mod words;
+
 use std::future::poll_fn;
+use std::io;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Executor, PgConnection, Row, SqlSafeStr, Statement};
+use sqlx::postgres::{PgConnection, PgDatabaseError};
+use sqlx::{AssertSqlSafe, Column, ConnectOptions, Connection, Executor, Row, SqlSafeStr, Statement, raw_sql};
 
 use super::{Address, PostgresStore};
 use crate::store::StoreError;
-use crate::store::sqlite::console::{QueryError, Value};
+use crate::store::sqlite::console::{QueryError, Value, select_where};
+pub use detail::detail;
+use values::{Kind, values};
+
+/// Everything asked in it is of one moment; it may take as long as it takes, unless it is told otherwise.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL jit = off";
 
 /// A connection for SQL that somebody typed. Works while runs are going.
-pub struct PostgresConsole(PgConnection);
+pub struct PostgresConsole {
+    address: Address,
+    connection: PgConnection,
+    /// All is asked in one transaction.
+    snapshot: bool,
+}
 
 /// A statement that was checked.
 #[derive(Debug)]
 pub struct PostgresQuery {
     sql: String,
-    values: Vec<String>,
+    /// It is none that could be a part of another one; its columns are text.
+    plain: bool,
+    kinds: Vec<Kind>,
     /// Names of its columns.
     pub columns: Vec<String>,
 }
 
 impl PostgresConsole {
-    /// Opens a database; makes none.
+    /// Opens a database; makes none, and needs no right to write.
     ///
     /// # Errors
-    /// Where it cannot be reached, is missing, foreign or newer.
+    /// Where it cannot be reached, is missing, foreign, older or newer.
     pub async fn open(address: &Address) -> Result<Self, StoreError> {
-        PostgresStore::open(address.clone(), false).await?.close().await?;
-        Ok(Self(address.options().connect().await.map_err(|e| failed("open the database", e))?))
+        PostgresStore::open_to_read(address.clone()).await?.close().await?;
+        let connection = address.options().connect().await.map_err(|e| failed("open the database", e))?;
+        Ok(Self { address: address.clone(), connection, snapshot: false })
+    }
+
+    /// Opens a database and sees it as it is now, whatever is written meanwhile: all that is asked adds up. Until it is closed what
+    /// is dead by then is not cleared away.
+    ///
+    /// # Errors
+    /// As of [`PostgresConsole::open`].
+    pub async fn snapshot(address: &Address) -> Result<Self, StoreError> {
+        let mut console = Self::open(address).await?;
+        // The first read is what takes the snapshot.
+        for sql in [BEGIN, include_str!("last_job.sql")] {
+            raw_sql(sql).execute(&mut console.connection).await.map_err(|e| failed("hold a snapshot", e))?;
+        }
+        console.snapshot = true;
+        Ok(console)
     }
 
     /// Checks a statement without running it: one, its parameters `(name, value)` all given.
@@ -38,15 +73,29 @@ impl PostgresConsole {
     /// # Errors
     /// Says what is wrong with it.
     pub async fn prepare(&mut self, sql: &str, params: &[(String, String)]) -> Result<PostgresQuery, QueryError> {
-        let (sql, values) = number(sql.trim().trim_end_matches(|c: char| c == ';' || c.is_whitespace()), params)?;
-        if sql.is_empty() {
-            return Err(QueryError::Nothing);
+        self.checked(words::filled(sql, params)?).await
+    }
+
+    /// Checks a condition over `job_view`, by itself: it is to be one however it is put into a statement.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub async fn check(&mut self, condition: &str) -> Result<(), QueryError> {
+        let within = select_where("id", condition)?;
+        self.prepare(&format!("SELECT id FROM job_view WHERE\n{condition}\n"), &[]).await?;
+        self.prepare(&within, &[]).await.map(drop)
+    }
+
+    async fn checked(&mut self, sql: String) -> Result<PostgresQuery, QueryError> {
+        let statement = self.connection.prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await;
+        let statement = statement.map_err(|e| said(e, Duration::ZERO))?;
+        let columns: Vec<_> = statement.columns().iter().map(|column| column.name().to_owned()).collect();
+        if columns.is_empty() {
+            return Err(refused("this gives no rows"));
         }
-        // What is prepared by itself cannot end the parenthesis that it is put in below.
-        let statement =
-            self.0.prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await.map_err(|e| said(e, Duration::ZERO))?;
-        let columns = statement.columns().iter().map(|column| column.name().to_owned()).collect();
-        Ok(PostgresQuery { sql, values, columns })
+        let kinds = statement.columns().iter().map(Kind::of).collect();
+        let plain = matches!(words::verb(&sql).as_str(), "EXPLAIN" | "SHOW");
+        Ok(PostgresQuery { sql, plain, kinds, columns })
     }
 
     /// Runs a statement and hands its rows over one by one, until there are no more or `each` breaks.
@@ -57,42 +106,48 @@ impl PostgresConsole {
         &mut self,
         query: &PostgresQuery,
         timeout: Duration,
-        mut each: impl FnMut(&[Value]) -> std::io::Result<ControlFlow<()>>,
+        each: impl FnMut(&[Value]) -> io::Result<ControlFlow<()>>,
     ) -> Result<(), QueryError> {
-        let most_ms = timeout.as_millis().min(i32::MAX as u128).to_string();
-        let begun = async {
-            sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut self.0).await?;
-            sqlx::query(include_str!("time_limit.sql")).bind(most_ms).execute(&mut self.0).await
-        };
-        begun.await.map_err(|e| failed("run the query", e))?;
-        // Any type comes as JSON, its values in the order of the columns. As a subquery it can be nothing but a SELECT or VALUES.
-        let sql = format!(
-            "SELECT (SELECT json_agg(e.value)::text FROM json_each(row_to_json(q)) AS e) FROM (\n{}\n) AS q",
-            query.sql
-        );
-        let mut statement = sqlx::query(AssertSqlSafe(sql)).persistent(false);
-        for value in &query.values {
-            statement = match (value.parse::<i64>(), value.parse::<f64>()) {
-                (Ok(n), _) if n.to_string() == *value => statement.bind(n),
-                (Err(_), Ok(x)) if value.contains('.') => statement.bind(x),
-                _ => statement.bind(value),
-            };
+        self.run_with(query, None, timeout, each).await
+    }
+
+    /// The same; `$1` is this value.
+    async fn run_with(
+        &mut self,
+        query: &PostgresQuery,
+        value: Option<&str>,
+        timeout: Duration,
+        each: impl FnMut(&[Value]) -> io::Result<ControlFlow<()>>,
+    ) -> Result<(), QueryError> {
+        if !self.snapshot {
+            raw_sql(BEGIN).execute(&mut self.connection).await.map_err(|e| failed("run the query", e))?;
         }
-        let mut rows = statement.fetch(&mut self.0);
-        let answer = loop {
-            match poll_fn(|cx| rows.as_mut().poll_next(cx)).await {
-                None => break Ok(()),
-                Some(Err(e)) => break Err(said(e, timeout)),
-                Some(Ok(row)) => match values(&row).map(|values| each(&values)) {
-                    Ok(Ok(ControlFlow::Continue(()))) => {}
-                    Ok(Ok(ControlFlow::Break(()))) => break Ok(()),
-                    Ok(Err(e)) => break Err(e.into()),
-                    Err(e) => break Err(failed("read the rows", e).into()),
-                },
-            }
-        };
-        drop(rows);
+        let most_ms = timeout.as_millis().min(i32::MAX as u128).to_string();
+        let limited = sqlx::query(include_str!("time_limit.sql")).bind(most_ms).execute(&mut self.connection).await;
+        limited.map_err(|e| failed("run the query", e))?;
+        let (ended, answer) = rows(&mut self.connection, query, value, timeout, each).await;
+        if !ended {
+            // The rest would have to be received first.
+            let new = self.address.options().connect().await.map_err(|e| failed("go on with the database", e))?;
+            let broken_off = std::mem::replace(&mut self.connection, new);
+            drop(broken_off.close_hard().await); // it is of no use to anybody
+            self.snapshot = false;
+        } else if !self.snapshot {
+            let over = raw_sql("ROLLBACK").execute(&mut self.connection).await;
+            return answer.and(over.map(drop).map_err(|e| failed("run the query", e).into()));
+        }
         answer
+    }
+
+    /// A statement of the store itself, with its one value, `$1`.
+    async fn look_up(&mut self, sql: &str, value: &str, mut each: impl FnMut(&[Value])) -> Result<(), QueryError> {
+        const LOOK_UP: Duration = Duration::from_secs(600); // by an index: only a bug makes one that never ends
+        let query = self.checked(sql.to_owned()).await?;
+        let take = |row: &[Value]| {
+            each(row);
+            Ok(ControlFlow::Continue(()))
+        };
+        self.run_with(&query, Some(value), LOOK_UP, take).await
     }
 
     /// Says goodbye; what is still under way is of no use to anybody.
@@ -100,98 +155,72 @@ impl PostgresConsole {
     /// # Errors
     /// Never, by now: a connection that breaks is gone too.
     pub async fn close(self) -> Result<(), StoreError> {
-        drop(self.0.close_hard().await);
+        drop(self.connection.close_hard().await);
         Ok(())
     }
 }
 
-fn values(row: &sqlx::postgres::PgRow) -> Result<Vec<Value>, sqlx::Error> {
-    let json: Option<&str> = row.try_get(0)?;
-    let raw: Vec<Box<RawValue>> =
-        serde_json::from_str(json.unwrap_or("[]")).map_err(|e| sqlx::Error::Decode(e.into()))?;
-    raw.iter().map(|raw| value(raw.get())).collect()
-}
-
-fn value(json: &str) -> Result<Value, sqlx::Error> {
-    Ok(match json {
-        "null" => Value::Null,
-        "true" => Value::Integer(1),
-        "false" => Value::Integer(0),
-        text if text.starts_with('"') => {
-            Value::Text(serde_json::from_str(text).map_err(|e| sqlx::Error::Decode(e.into()))?)
+/// Hands over the rows. Also tells whether all of them came, or an error in their place.
+async fn rows(
+    connection: &mut PgConnection,
+    query: &PostgresQuery,
+    value: Option<&str>,
+    timeout: Duration,
+    mut each: impl FnMut(&[Value]) -> io::Result<ControlFlow<()>>,
+) -> (bool, Result<(), QueryError>) {
+    // Any type comes as JSON, its values in the order of the columns. As a subquery it can be nothing but a SELECT or VALUES.
+    let sql = match query.plain {
+        true => query.sql.clone(),
+        false => format!(
+            "SELECT (SELECT json_agg(e.value)::text FROM json_each(row_to_json(q)) AS e) FROM (\n{}\n) AS q",
+            query.sql
+        ),
+    };
+    let statement = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+    let statement = match value {
+        Some(value) => statement.bind(value.to_owned()),
+        None => statement,
+    };
+    let mut rows = statement.fetch(connection);
+    loop {
+        let row = match poll_fn(|cx| rows.as_mut().poll_next(cx)).await {
+            None => return (true, Ok(())),
+            Some(Err(e)) => return (true, Err(said(e, timeout))),
+            Some(Ok(row)) => row,
+        };
+        let values = match query.plain {
+            true => row.try_get(0).map(|text: String| vec![Value::Text(text)]),
+            false => values(&row, &query.kinds),
+        };
+        match values.map(|values| each(&values)) {
+            Ok(Ok(ControlFlow::Continue(()))) => {}
+            Ok(Ok(ControlFlow::Break(()))) => return (false, Ok(())),
+            Ok(Err(e)) => return (false, Err(e.into())),
+            Err(e) => return (false, Err(failed("read the rows", e).into())),
         }
-        number if !number.starts_with(['{', '[']) => match (number.parse(), number.parse()) {
-            (Ok(n), _) => Value::Integer(n),
-            (_, Ok(x)) => Value::Real(x),
-            _ => Value::Text(number.to_owned()),
-        },
-        nested => Value::Text(nested.to_owned()),
-    })
+    }
 }
 
 fn failed(doing: &str, source: sqlx::Error) -> StoreError {
     StoreError::Database { doing: doing.to_owned(), source: source.into() }
 }
 
+fn refused(message: &str) -> QueryError {
+    QueryError::Refused { message: message.to_owned() }
+}
+
 /// What the server said, in our words.
 fn said(error: sqlx::Error, after: Duration) -> QueryError {
-    let Some(said) = error.as_database_error() else { return failed("run the query", error).into() };
+    let Some(said) = error.as_database_error().and_then(|said| said.try_downcast_ref::<PgDatabaseError>()) else {
+        return failed("run the query", error).into();
+    };
     let message = said.message().to_owned();
-    match said.code().as_deref() {
-        Some("57014") => QueryError::TimedOut { after },
-        Some("25006") => QueryError::Refused { message },
-        _ => QueryError::Sql { message, hint: None },
-    }
-}
-
-/// Numbers the parameters of a statement by the names that were given: `:name` becomes `$1`; `::` is a cast. Text, names and comments
-/// hold none.
-fn number(sql: &str, given: &[(String, String)]) -> Result<(String, Vec<String>), QueryError> {
-    let (mut numbered, mut used, mut rest) = (String::new(), Vec::<usize>::new(), sql);
-    let in_name = |c: char| c.is_alphanumeric() || c == '_';
-    while let Some(first) = rest.chars().next() {
-        let until =
-            |end: &str| rest[first.len_utf8()..].find(end).map_or(rest.len(), |at| first.len_utf8() + at + end.len());
-        let length = match first {
-            '\'' => until("'"),
-            '"' => until("\""),
-            '-' if rest.starts_with("--") => until("\n"),
-            '/' if rest.starts_with("/*") => until("*/"),
-            ':' if rest.starts_with("::") => 2,
-            ':' => 1 + rest[1..].find(|c| !in_name(c)).unwrap_or(rest.len() - 1),
-            _ => first.len_utf8(),
-        };
-        let (token, later) = rest.split_at(length);
-        rest = later;
-        let Some(name) = token.strip_prefix(':').filter(|name| name.starts_with(in_name)) else {
-            numbered.push_str(token);
-            continue;
-        };
-        let place = given.iter().position(|(known, _)| known.trim_start_matches(':') == name);
-        let Some(place) = place else { return Err(QueryError::Unbound { name: token.to_owned() }) };
-        let at = used.iter().position(|known| *known == place).unwrap_or_else(|| {
-            used.push(place);
-            used.len() - 1
-        });
-        numbered.push_str(&format!("${}", at + 1));
-    }
-    if let Some(unused) = (0..given.len()).find(|place| !used.contains(place)) {
-        return Err(QueryError::Unused { name: given[unused].0.trim_start_matches(':').to_owned() });
-    }
-    Ok((numbered, used.iter().map(|place| given[*place].1.clone()).collect()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_parameter_is_numbered_and_a_cast_is_none() {
-        let given = [("b".to_owned(), "2".to_owned()), (":a".to_owned(), "1".to_owned())];
-        let (sql, values) = number("SELECT :a::text, ':x', :b, :a -- :y", &given).expect("all are given");
-        assert_eq!(sql, "SELECT $1::text, ':x', $2, $1 -- :y");
-        assert_eq!(values, ["1", "2"]);
-        assert!(matches!(number("SELECT :c", &[]), Err(QueryError::Unbound { .. })));
-        assert!(matches!(number("SELECT 1", &given), Err(QueryError::Unused { .. })));
+    match said.code() {
+        "57014" => QueryError::TimedOut { after },
+        "25006" => QueryError::Refused { message },
+        // What was understood by itself and is not in parentheses is no SELECT, or one that writes.
+        "42601" | "0A000" if !after.is_zero() => refused("this is more than a SELECT"),
+        code if code.starts_with("08") || code.starts_with("57P") => failed("run the query", error).into(),
+        _ => QueryError::Sql { message, hint: said.hint().map(str::to_owned) },
     }
 }

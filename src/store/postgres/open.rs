@@ -26,15 +26,9 @@ impl PostgresStore {
     /// Makes or migrates the schema, all of it or nothing. The lock is taken before looking: of two machines that open a new
     /// database at once, the second finds what the first has made.
     pub(super) async fn bring_up_to_date(&self, create: bool) -> Result<(), StoreError> {
-        let name = self.address.to_string();
         let mut session = self.session().await;
-        let doing = "open the database";
-        let failed = |session: &Session, failed| import::never_again(session.told(doing, failed, u32::MAX));
-        session.connect().await.map_err(|error| failed(&session, error))?;
-        let looked = look(&mut session).await.map_err(|error| failed(&session, error))?;
-        let found = check(&name, looked)?;
-        match found {
-            Found::Nothing if !create => return Err(StoreError::Missing { path: name }),
+        match self.found(&mut session, true).await? {
+            Found::Nothing if !create => return Err(StoreError::Missing { path: self.address.to_string() }),
             Found::Ours(version) if version == SCHEMA_VERSION => {}
             _ => {
                 migrate(&mut session).await.map_err(|error| failed(&session, error))?;
@@ -45,6 +39,30 @@ impl PostgresStore {
         pass(Point::Opened);
         Ok(())
     }
+
+    /// Looks whether it can be read as it is.
+    pub(super) async fn look_only(&self) -> Result<(), StoreError> {
+        let mut session = self.session().await;
+        let path = self.address.to_string();
+        match self.found(&mut session, false).await? {
+            Found::Nothing => Err(StoreError::Missing { path }),
+            Found::Ours(version) if version < SCHEMA_VERSION => {
+                let reason = "it is of an older haul, and only read here; a `haul run` brings it up to date".to_owned();
+                Err(StoreError::Foreign { path, reason })
+            }
+            Found::Ours(_) => Ok(()),
+        }
+    }
+
+    async fn found(&self, session: &mut Session, writes: bool) -> Result<Found, StoreError> {
+        session.connect().await.map_err(|error| failed(session, error))?;
+        let looked = look(session).await.map_err(|error| failed(session, error))?;
+        check(&self.address.to_string(), looked, writes)
+    }
+}
+
+fn failed(session: &Session, failed: Failure) -> StoreError {
+    import::never_again(session.told("open the database", failed, u32::MAX))
 }
 
 /// A row of header.sql, and the version of the schema where there is one.
@@ -79,13 +97,13 @@ async fn look(session: &mut Session) -> Result<Header, Failure> {
     }
 }
 
-fn check(name: &str, header: Header) -> Result<Found, StoreError> {
+fn check(name: &str, header: Header, writes: bool) -> Result<Found, StoreError> {
     let path = name.to_owned();
     let foreign = |reason: String| StoreError::Foreign { path: path.clone(), reason };
     if header.server < LEAST_SERVER {
         return Err(foreign(format!("its server is PostgreSQL {}; haul needs 14 or newer", header.server / 10_000)));
     }
-    if header.follows {
+    if header.follows && writes {
         return Err(foreign("its server only follows another one: name that".to_owned()));
     }
     match (header.ours, header.tables) {

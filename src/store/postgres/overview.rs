@@ -18,7 +18,7 @@ impl PostgresStore {
     }
 }
 
-async fn read(tx: &mut Tx) -> Inner<Overview> {
+pub(super) async fn read(tx: &mut Tx) -> Inner<Overview> {
     let now_us: Micros = scalar!(tx, "clock.sql");
     let jobs = jobs(tx).await?;
     let run = run(tx, now_us).await?;

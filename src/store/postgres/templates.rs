@@ -33,6 +33,27 @@ impl PostgresStore {
         })
     }
 
+    /// Writes down which jobs are being taken up to be processed again, in many transactions; `None`: all of them are.
+    ///
+    /// # Errors
+    /// Where the server does not answer.
+    pub async fn mark(&self, condition: Option<&str>) -> Result<(), StoreError> {
+        write_tx!(self, "write down which jobs are processed again", |tx| {
+            match condition {
+                Some(condition) => execute!(tx, "begin_marking.sql", condition),
+                None => execute!(tx, "end_marking.sql"),
+            };
+        })
+    }
+
+    /// What is true of the jobs that were being taken up when somebody died or was stopped.
+    ///
+    /// # Errors
+    /// Where the server does not answer.
+    pub async fn marking(&self) -> Result<Option<String>, StoreError> {
+        read_tx!(self, "look which jobs are to be processed again", |tx| optional!(tx, "marking.sql"))
+    }
+
     /// All the ways in which imports made requests, as JSON.
     ///
     /// # Errors

@@ -37,6 +37,11 @@ impl Selection<'_> {
     /// # Errors
     /// As of [`select_where`].
     pub fn sql(&self) -> Result<String, QueryError> {
+        self.sql_with(RESPONSE)
+    }
+
+    /// The same, where the columns of the stored response are these.
+    pub(in crate::store) fn sql_with(&self, response: &str) -> Result<String, QueryError> {
         let mut wanted = match self.condition {
             None => "state IN ('succeeded', 'failed', 'cancelled')".to_owned(),
             Some(condition) => {
@@ -49,7 +54,13 @@ impl Selection<'_> {
             // Runs are numbered in their order, so one attempt that is late enough means that the last is.
             wanted += &format!(" AND EXISTS (SELECT 1 FROM attempts AS t WHERE t.job_id = id AND t.run_id >= {run})");
         }
-        select_where(&columns(self.with_response), &wanted)
+        self.sql_of(response, "", &wanted)
+    }
+
+    /// The statement that gives those for which this is true, with these columns too.
+    pub(in crate::store) fn sql_of(&self, response: &str, more: &str, wanted: &str) -> Result<String, QueryError> {
+        let response = if self.with_response { response } else { "" };
+        select_where(&format!("{LINE}{response}{more}"), wanted)
     }
 }
 
@@ -66,6 +77,17 @@ pub struct Place {
     pub bytes: usize,
 }
 
+impl Place {
+    /// Reads a row of `places.sql`.
+    pub(in crate::store) fn read(row: &[Value]) -> Option<Self> {
+        let mut columns = Columns(row.iter());
+        let (key, id) = (columns.text(), columns.integer());
+        let (import, bytes) = (columns.integer().unwrap_or(0), columns.integer().unwrap_or(0));
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        key.zip(id).map(|(key, id)| Self { key, id, import, bytes })
+    }
+}
+
 /// How long these look-ups may take: each is by an index, so only a bug makes one that never ends.
 const LOOK_UP: Duration = Duration::from_secs(600);
 
@@ -77,14 +99,7 @@ impl Console {
     pub async fn places(&mut self, keys: &[&str]) -> Result<Vec<Place>, QueryError> {
         let mut places = Vec::new();
         let keys = array(&keys);
-        self.look_up(include_str!("answers/places.sql"), &keys, |row| {
-            let mut columns = Columns(row.iter());
-            let (key, id) = (columns.text(), columns.integer());
-            let (import, bytes) = (columns.integer().unwrap_or(0), columns.integer().unwrap_or(0));
-            let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-            places.extend(key.zip(id).map(|(key, id)| Place { key, id, import, bytes }));
-        })
-        .await?;
+        self.look_up(include_str!("answers/places.sql"), &keys, |row| places.extend(Place::read(row))).await?;
         Ok(places)
     }
 
@@ -98,18 +113,13 @@ impl Console {
         with_response: bool,
         retry_on: &StatusSet,
     ) -> Result<Vec<(Answer, Option<Vec<u8>>)>, QueryError> {
-        let sql = select_where(
-            &format!("{}, request_body", columns(with_response)),
-            "id IN (SELECT value FROM json_each(?1))",
-        )?;
+        let selection = Selection { with_response, ..Selection::default() };
+        let sql = selection.sql_of(RESPONSE, ", request_body", "id IN (SELECT value FROM json_each(?1))")?;
         let ids = array(&ids);
         let (mut answers, mut wrong) = (Vec::new(), None);
-        self.look_up(&sql, &ids, |row| {
-            let Some((body, line)) = row.split_last() else { return };
-            match Answer::read(line, retry_on) {
-                Ok(answer) => answers.push((answer, Columns([body.clone()].iter()).bytes())),
-                Err(why) => wrong = Some(why),
-            }
+        self.look_up(&sql, &ids, |row| match Answer::with_body(row, retry_on) {
+            Ok(found) => answers.extend(found),
+            Err(why) => wrong = Some(why),
         })
         .await?;
         match wrong {
@@ -164,10 +174,6 @@ impl Console {
     }
 }
 
-fn columns(with_response: bool) -> String {
-    format!("{LINE}{}", if with_response { RESPONSE } else { "" })
-}
-
 /// A job with its answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -197,13 +203,22 @@ impl Answer {
         let response = stored(&mut columns)?;
         Ok(Self { line, response })
     }
+
+    /// The same, where the body of the request follows.
+    pub(in crate::store) fn with_body(
+        values: &[Value],
+        retry_on: &StatusSet,
+    ) -> Result<Option<(Self, Option<Vec<u8>>)>, String> {
+        let Some((body, line)) = values.split_last() else { return Ok(None) };
+        Ok(Some((Self::read(line, retry_on)?, Columns([body.clone()].iter()).bytes())))
+    }
 }
 
 /// Values of a row, one after the other. One that is not there, or of another type, is none: the tables are strict.
-pub(super) struct Columns<'v>(pub(super) std::slice::Iter<'v, Value>);
+pub(in crate::store) struct Columns<'v>(pub(in crate::store) std::slice::Iter<'v, Value>);
 
 impl Columns<'_> {
-    pub(super) fn text(&mut self) -> Option<String> {
+    pub(in crate::store) fn text(&mut self) -> Option<String> {
         match self.0.next()? {
             Value::Text(text) => Some(text.clone()),
             Value::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
@@ -211,7 +226,7 @@ impl Columns<'_> {
         }
     }
 
-    pub(super) fn integer(&mut self) -> Option<i64> {
+    pub(in crate::store) fn integer(&mut self) -> Option<i64> {
         if let Value::Integer(n) = self.0.next()? { Some(*n) } else { None }
     }
 
@@ -219,7 +234,7 @@ impl Columns<'_> {
         if let Value::Real(x) = self.0.next()? { Some(*x) } else { None }
     }
 
-    pub(super) fn flag(&mut self) -> Option<bool> {
+    pub(in crate::store) fn flag(&mut self) -> Option<bool> {
         self.integer().map(|n| n != 0)
     }
 
@@ -227,7 +242,7 @@ impl Columns<'_> {
         self.text().map(|json| raw(&json))
     }
 
-    pub(super) fn bytes(&mut self) -> Option<Vec<u8>> {
+    pub(in crate::store) fn bytes(&mut self) -> Option<Vec<u8>> {
         match self.0.next()? {
             Value::Text(text) => Some(text.clone().into_bytes()),
             Value::Blob(bytes) => Some(bytes.clone()),
@@ -235,7 +250,7 @@ impl Columns<'_> {
         }
     }
 
-    pub(super) fn timings(&mut self) -> Timings {
+    pub(in crate::store) fn timings(&mut self) -> Timings {
         Timings {
             rate_wait: self.real(),
             ttfb: self.real(),
@@ -246,14 +261,14 @@ impl Columns<'_> {
         }
     }
 
-    pub(super) fn error(&mut self, retry_on: &StatusSet) -> Option<LineError> {
+    pub(in crate::store) fn error(&mut self, retry_on: &StatusSet) -> Option<LineError> {
         let (error_type, message) = (self.text(), self.text().unwrap_or_default());
         error_type.map(|error_type| LineError { retryable: is_retryable(&error_type, retry_on), error_type, message })
     }
 }
 
 /// The columns of [`LINE`].
-pub(super) fn line(columns: &mut Columns<'_>, retry_on: &StatusSet) -> ResultLine {
+pub(in crate::store) fn line(columns: &mut Columns<'_>, retry_on: &StatusSet) -> ResultLine {
     ResultLine {
         schema: SCHEMA,
         id: columns.integer(),
@@ -274,7 +289,7 @@ pub(super) fn line(columns: &mut Columns<'_>, retry_on: &StatusSet) -> ResultLin
 }
 
 /// Headers, body and its encoding; nothing where there is no response, or it was not asked for.
-pub(super) fn stored(columns: &mut Columns<'_>) -> Result<Option<Stored>, String> {
+pub(in crate::store) fn stored(columns: &mut Columns<'_>) -> Result<Option<Stored>, String> {
     let (headers, body, encoding) = (columns.text(), columns.bytes(), columns.text());
     let body = body.map(|body| packing::unpack(body, encoding.as_deref())).transpose()?;
     Ok(headers.zip(body).map(|(headers, body)| Stored { headers, body }))

@@ -16,6 +16,8 @@ use super::params::{self, Bound};
 use super::probe::{open_read_only, primary_code};
 use super::sandbox::{self, Budget, Refusal};
 pub use kinds::Kind;
+#[cfg(feature = "postgres")]
+pub(in crate::store) use kinds::kind;
 
 use crate::near::nearest;
 use crate::store::StoreError;

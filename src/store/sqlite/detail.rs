@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use serde_json::{Map, Value as Json};
-use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 
 use super::answers::{Columns, Stored, line, stored};
-use super::console::values;
+use super::console::{Value, values};
 use super::{failed, open_read_only};
 use crate::report::iso_8601;
 use crate::result_line::{LineError, ResultLine, Timings};
@@ -118,9 +117,10 @@ async fn find(conn: &mut SqliteConnection, which: &Which, retry_on: &StatusSet) 
     };
     match (row, which) {
         (Some(row), _) => {
-            let mut found = job(&row, retry_on)?;
+            let mut found = job(&values(&row)?, retry_on)?;
             let tries = sqlx::query(include_str!("detail/tries.sql")).bind(id).fetch_all(conn).await?;
-            found.tries = tries.iter().rev().map(|row| one_try(row, retry_on)).collect::<Result<_, _>>()?;
+            let tries = tries.iter().rev().map(|row| Ok(one_try(&values(row)?, retry_on)));
+            found.tries = tries.collect::<Result<_, sqlx::Error>>()?;
             Ok(Found::Job(Box::new(found)))
         }
         (None, Which::Id(_)) => Ok(Found::Near(Vec::new())),
@@ -134,8 +134,8 @@ async fn find(conn: &mut SqliteConnection, which: &Which, retry_on: &StatusSet) 
     }
 }
 
-fn job(row: &SqliteRow, retry_on: &StatusSet) -> Read<Detail> {
-    let values = values(row)?;
+/// Reads a row of `job.sql`.
+pub(in crate::store) fn job(values: &[Value], retry_on: &StatusSet) -> Result<Detail, String> {
     let mut columns = Columns(values.iter());
     let line = line(&mut columns, retry_on);
     Ok(Detail {
@@ -156,10 +156,10 @@ fn job(row: &SqliteRow, retry_on: &StatusSet) -> Read<Detail> {
     })
 }
 
-fn one_try(row: &SqliteRow, retry_on: &StatusSet) -> Result<Try, sqlx::Error> {
-    let values = values(row)?;
+/// Reads a row of `tries.sql`.
+pub(in crate::store) fn one_try(values: &[Value], retry_on: &StatusSet) -> Try {
     let mut columns = Columns(values.iter());
-    Ok(Try {
+    Try {
         attempt: columns.integer().unwrap_or(0),
         run: columns.integer().unwrap_or(0),
         started_at: columns.integer().map(iso_8601),
@@ -168,5 +168,5 @@ fn one_try(row: &SqliteRow, retry_on: &StatusSet) -> Result<Try, sqlx::Error> {
         status_code: columns.integer(),
         bytes: columns.integer(),
         error: columns.error(retry_on),
-    })
+    }
 }

@@ -14,10 +14,10 @@ use crate::report::{phase, slots};
 use crate::store::StoreError;
 
 /// Runs whose time is shown, at most: the last ones.
-const MOST_SPANS: i64 = 10_000;
+pub(in crate::store) const MOST_SPANS: i64 = 10_000;
 
 /// Types of failures with an example, at most. There are a few dozen status codes at worst.
-const MOST_TYPES: usize = 50;
+pub(in crate::store) const MOST_TYPES: usize = 50;
 
 type Read<T> = Result<T, sqlx::Error>;
 

@@ -12,7 +12,7 @@ use crate::request::Request;
 use crate::store::{NewJob, StoreError};
 
 /// Attempts that are looked at, at most.
-const MOST: i64 = 1_000;
+pub(in crate::store) const MOST: i64 = 1_000;
 
 /// A row of an import whose key is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

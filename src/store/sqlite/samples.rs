@@ -53,7 +53,7 @@ impl Console {
 }
 
 /// `None`: it is not to be processed again.
-fn sample(row: &[Value]) -> Result<Option<Sample>, String> {
+pub(in crate::store) fn sample(row: &[Value]) -> Result<Option<Sample>, String> {
     let mut columns = Columns(row.iter());
     let (id, key) = (columns.integer().unwrap_or_default(), columns.text().unwrap_or_default());
     let state = columns.text().as_deref().and_then(State::parse).unwrap_or_default();

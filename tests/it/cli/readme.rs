@@ -8,7 +8,7 @@ use crate::server::{Answer, Asked, Reply, Script, Server};
 const README: &str = include_str!("../../../README.md");
 
 /// Not run, and why.
-const LEFT: [(&str, &str); 15] = [
+const LEFT: [(&str, &str); 16] = [
     ("cargo test", "runs this"),
     ("cargo test --features fail-points --test torture", "takes minutes, and another build of the program"),
     ("cargo test --test it simulation", "takes minutes, and is among the tests"),
@@ -23,6 +23,7 @@ const LEFT: [(&str, &str); 15] = [
     ("haul stop", "the same"),
     ("haul plan INPUT", "stands for any input; see the tests of plans"),
     ("haul run --limit 20", "is run there"),
+    ("haul --db postgres://reader@localhost/jobs status", "needs a server; see the tests of PostgreSQL"),
     ("haul COMMAND --help", "stands for each verb; see the tests of the help"),
 ];
 

@@ -47,7 +47,7 @@ impl Console {
 }
 
 /// `None`: not written by haul.
-fn kind(row: &[Value]) -> Option<Kind> {
+pub(in crate::store) fn kind(row: &[Value]) -> Option<Kind> {
     let [Value::Text(state), held, error_type, has_response, jobs, bytes] = row else { return None };
     let number = |value: &Value| if let Value::Integer(n) = value { u64::try_from(*n).unwrap_or(0) } else { 0 };
     let error_type = if let Value::Text(word) = error_type { Some(ErrorType::stored(word.clone())) } else { None };

@@ -1,0 +1,2 @@
+-- All of them are taken up.
+DELETE FROM meta WHERE name = 'marking'

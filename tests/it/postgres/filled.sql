@@ -5,7 +5,7 @@ INSERT INTO imports (id, source, started_at_us, template) VALUES (1, 'x', 1, '{}
 INSERT INTO jobs (id, key, import_id, line, state, attempts, due_at_us, run_id, error_type, error_message, created_at_us, finished_at_us)
 SELECT n, 'k' || n, 1, n,
     CASE WHEN n > 29000 THEN 'pending' WHEN n > 28000 THEN 'fetched' WHEN n > 27000 THEN 'failed' ELSE 'succeeded' END,
-    1, 0, CASE WHEN n BETWEEN 28900 AND 29099 THEN 10 END,
+    1, 0, CASE WHEN n BETWEEN 28900 AND 29099 THEN 1 + n % 10 END,
     CASE WHEN n BETWEEN 27001 AND 28000 THEN '404' END, CASE WHEN n BETWEEN 27001 AND 28000 THEN 'no' END,
     1, CASE WHEN n <= 28000 THEN 1 END
 FROM generate_series(1, 30000) AS n;

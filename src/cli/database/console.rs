@@ -23,7 +23,7 @@ pub(crate) enum Console {
     File(sqlite::console::Console),
     /// To a server.
     #[cfg(feature = "postgres")]
-    Server(PostgresConsole),
+    Server(Box<PostgresConsole>),
 }
 
 /// A statement that was checked.
@@ -61,7 +61,7 @@ impl Console {
     pub(crate) async fn open(db: &Path) -> Done<Self> {
         #[cfg(feature = "postgres")]
         if let Some(address) = super::server(db) {
-            return Ok(Self::Server(PostgresConsole::open(address).await?));
+            return Ok(Self::Server(Box::new(PostgresConsole::open(address).await?)));
         }
         Ok(Self::File(sqlite::console::Console::open(db).await?))
     }
@@ -70,7 +70,7 @@ impl Console {
     pub(crate) async fn snapshot(db: &Path) -> Done<Self> {
         #[cfg(feature = "postgres")]
         if let Some(address) = super::server(db) {
-            return Ok(Self::Server(PostgresConsole::snapshot(address).await?));
+            return Ok(Self::Server(Box::new(PostgresConsole::snapshot(address).await?)));
         }
         Ok(Self::File(sqlite::console::Console::snapshot(db).await?))
     }

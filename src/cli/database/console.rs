@@ -183,10 +183,13 @@ impl Console {
 }
 
 /// Reads one job.
-pub(crate) async fn detail(db: &Path, which: &Which, retry_on: &StatusSet) -> Result<Found, QueryError> {
+pub(crate) async fn detail(db: &Path, which: &Which, retry_on: &StatusSet) -> anyhow::Result<Found> {
     #[cfg(feature = "postgres")]
     if let Some(address) = super::server(db) {
-        return postgres::detail(address, which, retry_on).await;
+        return match postgres::detail(address, which, retry_on).await {
+            Err(QueryError::Store(error)) => Err(error.into()), // it says whether there is a database at all
+            found => Ok(found?),
+        };
     }
     Ok(sqlite::detail::detail(db, which, retry_on).await?)
 }

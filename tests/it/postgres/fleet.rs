@@ -136,7 +136,6 @@ pub(super) async fn ended(mut worker: Child) -> Option<i32> {
     tokio::task::spawn_blocking(move || worker.wait().expect("a worker").code()).await.expect("its end")
 }
 
-// Seen failing with the lock of the limits left out of `share::lock` (66 in a second), and with `lock_dead.sql` finding nobody.
 #[tokio::test]
 async fn many_workers_are_one_table_and_one_limit_and_what_a_dead_one_held_goes_on() {
     let Some(database) = Database::create().await else { return };

@@ -154,7 +154,7 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-// Seen failing with whole milliseconds read as integers, and with bodies that are no text left out.
+// Seen failing with the words of the server for a condition that closes a parenthesis.
 #[tokio::test]
 async fn what_is_shown_and_exported_is_the_same() {
     let server = server();
@@ -301,7 +301,6 @@ async fn a_query_reads_one_statement_and_nothing_else() {
     assert_eq!(both.jobs(), jobs);
 }
 
-// Seen failing with `known.sql` giving places from 1 on.
 #[tokio::test]
 async fn a_plan_says_the_same_and_a_report_tells_of_what_was_done() {
     let server = server();

@@ -21,6 +21,12 @@ pub const MOST_STORED: usize = 1_024;
 /// the next are read.
 pub const STORED_PLACES: usize = 3 * MOST_STORED;
 
+/// Outcomes of stored responses gather for so long at most before they are written, while more of these wait for a thread.
+pub const GATHER_US: Micros = 50_000;
+
+/// A wait of less than this would take longer.
+pub const TICK_US: Micros = 1_000;
+
 /// Stored responses under way are those of about this much time: after a death each of them is processed alone.
 const STORED_US: f64 = 500_000.0;
 
@@ -37,6 +43,21 @@ pub fn stored(free: usize, taken: usize, threads: usize, mean_us: Option<f64>, m
     let places = soon_done.min(have_room).clamp(2 * threads, STORED_PLACES);
     let room = places.saturating_sub(taken).min(free).min(MOST_STORED);
     if taken > 0 && room < places / 8 { 0 } else { room }
+}
+
+/// Until when outcomes of stored responses may gather that were written last at `turned_us`, where so many more wait for one
+/// of the threads, each of which takes `mean_us`: there must be some left at the next claim. `None` = they are written now.
+#[must_use]
+pub fn gathers_until(
+    turned_us: Micros,
+    waiting: usize,
+    threads: usize,
+    mean_us: Option<f64>,
+    now_us: Micros,
+) -> Option<Micros> {
+    let busy_us = waiting as f64 * mean_us? / threads.max(1) as f64;
+    let until_us = turned_us.saturating_add(GATHER_US).min(now_us.saturating_add((busy_us / 2.0) as Micros));
+    (until_us > now_us.saturating_add(TICK_US)).then_some(until_us)
 }
 
 /// What a claim depends on.
@@ -119,6 +140,18 @@ mod tests {
         assert_eq!(stored(STORED_PLACES, 0, 4, Some(60e6), 0.0), 8, "each thread has one, and one that waits");
         assert_eq!(stored(STORED_PLACES, 0, 2, Some(5.0), 1e6), 67, "results of a megabyte");
         assert_eq!(stored(STORED_PLACES - 7, 7, 4, Some(60e6), 0.0), 1);
+    }
+
+    // Seen failing without a bound on how long they gather, and with what is left for the threads not looked at.
+    #[test]
+    fn outcomes_gather_while_the_threads_have_enough_to_do() {
+        let until = |waiting, mean_us, now_us| gathers_until(1_000_000, waiting, 2, mean_us, now_us);
+        assert_eq!(until(900, None, 1_000_000), None, "nobody knows yet how long they take");
+        assert_eq!(until(900, Some(500.0), 1_000_000), Some(1_000_000 + GATHER_US));
+        assert_eq!(until(900, Some(500.0), 1_000_000 + GATHER_US), None, "it is time");
+        assert_eq!(until(40, Some(500.0), 1_000_000), Some(1_005_000), "half of what is left");
+        assert_eq!(until(900, Some(4.0), 1_000_000), None, "to wait would take longer");
+        assert_eq!(until(0, Some(500.0), 1_000_000), None, "nobody waits");
     }
 
     #[test]

@@ -223,6 +223,8 @@ struct Drain<S> {
     waits: Option<Wait>,
     fetched: bool,
     idle_until_us: Micros,
+    /// When outcomes were written last.
+    turned_us: Micros,
     look_us: Micros,
     beat_us: Micros,
     /// The store could not write, and has not written since: the first time, and the last.
@@ -327,6 +329,7 @@ impl<S: Store> Drain<S> {
             ends_us: run.lasts.map_or(Micros::MAX, |lasts| now_us.saturating_add(micros(lasts))),
             fetched: true,
             idle_until_us: 0,
+            turned_us: now_us,
             look_us: now_us + LOOK_US,
             beat_us: now_us + BEAT_US,
             stalled_us: None,
@@ -375,6 +378,10 @@ impl<S: Store> Drain<S> {
                 return Ok(outcome);
             }
             self.receive().await;
+            if let Some(until_us) = self.gathers_until(now_us) {
+                self.gather(until_us).await;
+                continue;
+            }
             match self.plan(now_us) {
                 Plan::Claim(claim) => {
                     if self.turn(Some(claim)).await? {
@@ -452,6 +459,7 @@ impl<S: Store> Drain<S> {
         let leases = self.committer.turn(&mut self.received, claim.as_ref(), began_us).await?;
         let (Tally { succeeded, failed, .. }, took_us) = (&self.committer.tally, self.clock.now_us() - began_us);
         tracing::debug!(succeeded, failed, claimed = leases.len(), took_us, "durable so far");
+        self.turned_us = began_us + took_us;
         self.has_written();
         let Some(Claim { want, .. }) = claim else { return Ok(false) };
         if !leases.is_empty() {

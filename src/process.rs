@@ -29,6 +29,26 @@ pub use rule::Rule;
 ///
 /// The response is durable, or about to be, before this is called; a failure here never costs a second request.
 /// A panic is caught and fails its job as `process_panic`. Closures of the same shape are processors.
+///
+/// ```
+/// use haul::{Failure, Job, Processor, Response};
+///
+/// /// The sum of the squares below the number that came back.
+/// struct Squares;
+///
+/// impl Processor for Squares {
+///     type Output = u64;
+///
+///     fn process(&self, response: &Response, _: &Job) -> Result<u64, Failure> {
+///         let end: u64 = response.json()?; // no number: this job fails, as `process_error`
+///         Ok((0..end).map(|n| n * n).sum())
+///     }
+///
+///     fn version(&self) -> String {
+///         "squares 1".to_owned() // what `results.processor` says; change it with the code
+///     }
+/// }
+/// ```
 pub trait Processor: Send + Sync + 'static {
     /// The result, stored as JSON.
     type Output: Serialize;

@@ -224,15 +224,20 @@ pub(crate) fn pieces(mut rest: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// Begin and end of the first secret in a text, and what it says.
+/// Begin and end of the first secret in a text, and what it says. No name has a mark in it, so a secret ends at the first mark
+/// after its own: each is looked at once, however many belong to nothing.
 fn next_secret(text: &str) -> Option<(usize, usize, (SecretName, Escape))> {
     if text.is_ascii() {
         return None;
     }
-    text.match_indices(OPEN).find_map(|(start, _)| {
-        let inside = start + OPEN.len_utf8();
-        let end = inside + text[inside..].find(CLOSE)?;
-        Some((start, end + CLOSE.len_utf8(), SecretName::parse(&text[inside..end])?))
+    let mut open = None;
+    text.match_indices([OPEN, CLOSE]).find_map(|(at, mark)| {
+        if mark.starts_with(OPEN) {
+            open = Some(at);
+            return None;
+        }
+        let start = open.take()?;
+        Some((start, at + mark.len(), SecretName::parse(&text[start + OPEN.len_utf8()..at])?))
     })
 }
 
@@ -337,6 +342,21 @@ mod tests {
             ["http://h/y?api_key={{ env('K') }}", "http://h/token=1", "http://h/y?sort_key=name", "http://h/y?token="]
         {
             assert_eq!(literal_credential_in_url(fine), None, "{fine}");
+        }
+    }
+
+    // Seen failing, which is to say not ending, where each opening mark looked for a closing one.
+    #[test]
+    fn marks_that_belong_to_no_secret_cost_no_more_than_other_letters() {
+        let secret = SecretName::Env("K".to_owned());
+        let marks = OPEN.to_string().repeat(3_000_000);
+        for (text, found, pieces) in [
+            (marks.clone(), 0, 1),
+            (format!("{marks}{CLOSE}{}", secret.stored(Escape::Url)), 1, 2),
+            (format!("{CLOSE}{OPEN}{{{{ env(K){}{OPEN}", secret.stored(Escape::None)), 1, 3),
+        ] {
+            assert_eq!(secrets_in(&text), vec![secret.clone(); found]);
+            assert_eq!(parts(&text).len(), pieces);
         }
     }
 }

@@ -16,6 +16,19 @@ pub enum Phase {
 }
 
 /// A request to stop, shared between a run and those who may end it. Can only be raised.
+///
+/// ```no_run
+/// # async fn until_told(haul: haul::Haul) -> Result<(), Box<dyn std::error::Error>> {
+/// use haul::Stop;
+///
+/// let stop = Stop::new();
+/// let run = tokio::spawn(haul.runner().rate("20/s").stop(stop.clone()).run());
+/// tokio::signal::ctrl_c().await?;
+/// stop.drain(); // what flies lands and is committed; the next run does the rest
+/// println!("{} jobs are left", run.await??.left);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Stop(Arc<watch::Sender<Phase>>);
 

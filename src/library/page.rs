@@ -11,6 +11,17 @@ use crate::error::Error;
 use crate::store::sqlite::Finished;
 
 /// A place in the results of a database: behind the last one seen. Begins before the first; can be kept as text.
+///
+/// ```
+/// # fn main() -> Result<(), haul::CursorError> {
+/// use haul::Cursor;
+///
+/// let cursor = Cursor::default();
+/// let kept = cursor.to_string(); // in a file, say, until the next time
+/// assert_eq!(kept.parse::<Cursor>()?, cursor);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cursor {

@@ -27,6 +27,18 @@ impl Runner {
     ///
     /// What was begun is gone on with by [`Runner::run`] too, or by another call with the condition `"false"`.
     ///
+    /// ```no_run
+    /// # async fn again() -> Result<(), haul::Error> {
+    /// use haul::{Failure, Haul, Job, Response};
+    ///
+    /// let haul = Haul::open("backfill.db").await?;
+    /// let length = |response: &Response, _: &Job| -> Result<_, Failure> { Ok(response.body.len()) };
+    /// let summary = haul.runner().process(length).reprocess("status_code = 200").await?;
+    /// println!("{} made anew, none asked for", summary.succeeded);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As of [`Runner::run`]; and where the condition cannot be used.
     pub async fn reprocess(mut self, condition: impl Into<String>) -> Result<Summary, Error> {

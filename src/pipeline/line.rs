@@ -28,6 +28,11 @@ impl Line {
         more
     }
 
+    /// How many wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.state().waiting.len()
+    }
+
     /// Who is next.
     pub(super) fn next(&self) -> Option<(Traveller, Micros)> {
         self.state().waiting.pop_front()

@@ -217,6 +217,7 @@ macro_rules! store_suite {
                 recovering_twice_changes_nothing_more,
                 two_crashes_in_a_row_lose_nothing,
                 only_the_third_death_in_its_own_processing_makes_poison,
+                poison_that_was_processed_again_keeps_its_result_and_leaves_a_trace,
                 a_job_in_flight_at_many_crashes_is_never_blamed,
                 a_suspect_is_flagged_until_its_outcome_and_never_again,
                 a_released_job_is_no_suspect,

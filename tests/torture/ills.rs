@@ -59,8 +59,9 @@ const SHARES: [(Ill, u64); 19] = [
     (Ill::Loop, 10),
 ];
 
-/// A refusal stops all others for a second and slows them for half a minute: one in so many, or the soak would be one of pauses.
-const REFUSED_EVERY: u64 = 40_000;
+/// A refusal stops all others for a second, and the pace is strictly even from then on, which costs a quarter of such a rate: one in
+/// so many, or the soak would be a slow one. The first comes in the middle of an hour.
+const REFUSED_EVERY: u64 = 600_000;
 
 /// Of every answer that is meant to be whole.
 const LATENCY: Duration = Duration::from_millis(50);
@@ -68,7 +69,7 @@ const LATENCY: Duration = Duration::from_millis(50);
 impl Ill {
     /// What the job of this number meets.
     pub(crate) fn of(seed: u64, job: u64) -> Option<Self> {
-        if job % REFUSED_EVERY == REFUSED_EVERY / 10 {
+        if job % REFUSED_EVERY == REFUSED_EVERY / 2 {
             return Some(Self::Refused);
         }
         let mut at = (chance(seed, job.cast_signed(), 0) * 1e4) as u64;

@@ -26,8 +26,6 @@ const RUN: &[&str] = &[
     "run",
     "--rate",
     "200/s",
-    "--jitter",
-    "150ms",
     "-c",
     "64",
     "--timeout",
@@ -41,6 +39,9 @@ const RUN: &[&str] = &[
     "--progress",
     "none",
 ];
+/// What requests may be late by on their way: the rate is N in W and this. Beside other work it is much.
+const JITTER: [&str; 2] = ["--jitter", "150ms"];
+const JITTER_ALONE: [&str; 2] = ["--jitter", "50ms"];
 /// Jobs that are added at once, when fewer than twice as many are left.
 const BATCH: u64 = 2_000;
 /// The caches fill for this long: before that, memory says nothing.
@@ -67,8 +68,9 @@ fn run(figures: &mut Figures) {
     let server = Server::start(Script::new(move |asked| ills::reply(seed, asked)).goes_first());
     let (bench, lives, peaks_kb) = (Bench::empty(), Vec::new(), Vec::new());
     let mut soak = Soak { server, bench, jobs: 0, lives, peaks_kb, log_bytes: 0 };
+    let run = [RUN, if figures.size == Size::Long { &JITTER_ALONE } else { &JITTER }].concat();
     for nth in 0..seconds / each {
-        soak.live(each, if nth == 0 { RUN } else { &["resume"] });
+        soak.live(each, if nth == 0 { &run } else { &["resume"] });
         soak.note(figures);
     }
     let soaked_s = soak.server.now_ns() / SECOND_NS;

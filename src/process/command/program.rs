@@ -37,6 +37,8 @@ pub(super) struct Program {
     stdout: ChildStdout,
     stderr: Option<ChildStderr>,
     unread: Vec<u8>,
+    /// Where what is read arrives.
+    chunk: Box<[u8]>,
     log: Log,
     clock: Clock,
     /// It has answered before.
@@ -85,7 +87,8 @@ impl Program {
         let log = Log::new(child.id(), hidden);
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let (stdin, stderr) = (Some(stdin), Some(stderr));
-        let program = Self { child, pid, stdin, stdout, stderr, unread: Vec::new(), log, clock, used: false };
+        let (unread, chunk) = (Vec::new(), vec![0; CHUNK].into());
+        let program = Self { child, pid, stdin, stdout, stderr, unread, chunk, log, clock, used: false };
         program.never_block()?; // where this fails it is dropped, and thereby killed
         Ok(program)
     }
@@ -170,13 +173,12 @@ impl Program {
 
     /// Reads what is there.
     fn hear(&mut self) -> Result<(), Trouble> {
-        let held = self.unread.len();
-        self.unread.resize(held + CHUNK, 0);
-        let read = self.stdout.read(self.unread.get_mut(held..).unwrap_or_default());
-        self.unread.truncate(held + *read.as_ref().unwrap_or(&0));
-        match read {
+        match self.stdout.read(&mut self.chunk) {
             Ok(0) => Err(Trouble::Ended),
-            Ok(_) => Ok(()),
+            Ok(read) => {
+                self.unread.extend_from_slice(self.chunk.get(..read).unwrap_or_default());
+                Ok(())
+            }
             Err(error) if is_later(&error) => Ok(()),
             Err(error) => Err(Trouble::Io(error)),
         }
@@ -201,9 +203,8 @@ impl Program {
     /// Takes what is on stderr now, at most a chunk of it.
     fn read_log(&mut self) {
         let Some(stderr) = &mut self.stderr else { return };
-        let mut bytes = [0; CHUNK];
-        match stderr.read(&mut bytes) {
-            Ok(read) if read > 0 => self.log.take(bytes.get(..read).unwrap_or_default()),
+        match stderr.read(&mut self.chunk) {
+            Ok(read) if read > 0 => self.log.take(self.chunk.get(..read).unwrap_or_default()),
             Err(error) if is_later(&error) => {}
             Ok(_) | Err(_) => self.stderr = None, // it says no more there, and may go on all the same
         }

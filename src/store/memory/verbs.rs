@@ -34,7 +34,7 @@ impl Tables {
         for id in leased {
             match self.interrupt(id, run.on_uncertain, wall_clock, now_us) {
                 Some((Event::Lost, _)) => found.lost += 1,
-                Some((_, State::Failed)) => found.poisoned += 1,
+                Some((_, State::Failed | State::Succeeded)) => found.poisoned += 1,
                 _ => found.interrupted += 1,
             }
         }
@@ -96,12 +96,13 @@ impl Tables {
         let gone = next(job.standing, &event, &NO_RULES, id, attempt, now_us);
         // What a first write-back of this claim measured stays: its request was answered, only its processing was lost.
         let message = gone.error.as_ref().map_or_else(String::new, |(_, message)| message.clone());
+        let error = gone.spared.clone().unwrap_or((ErrorType::INTERRUPTED, message));
         let row = self.attempts.entry((id, attempt)).or_insert_with(|| Attempt {
             run,
             measured: Measured::default(),
             error: None,
         });
-        row.error = Some((ErrorType::INTERRUPTED, message));
+        row.error = Some(error);
         self.change_job(id, |job| job.go(&gone, now_us))?;
         if late {
             // Its request may have left as late as the run died: on a connection that was long in opening, say.

@@ -122,10 +122,21 @@ async fn free_dead_leases(
     move_permits(tx, &late).await?;
     let freed: Vec<_> = batch.iter().collect();
     let failed = freed.iter().filter(|write| write.next.standing.state == State::Failed).count() as u64;
+    let spared: Vec<_> = freed
+        .iter()
+        .filter_map(|WriteBack { job, attempt, next, .. }| {
+            let (error_type, message) = next.spared.as_ref()?;
+            Some((job, attempt, error_type.as_str(), message))
+        })
+        .collect();
+    if !spared.is_empty() {
+        execute!(tx, "note_spared.sql", pack::array(&spared));
+    }
     if !freed.is_empty() {
         execute!(tx, "write_jobs.sql", pack::jobs(&freed, 0, now_us));
         execute!(tx, "write_counts.sql", pack::counts(&freed, &from.iter().map(String::as_str).collect::<Vec<_>>()));
     }
-    let interrupted = freed.len() as u64 - failed;
-    Ok(Recovered { interrupted, poisoned: failed - lost, lost, wall_clock, ..Recovered::default() })
+    let spared = spared.len() as u64;
+    let interrupted = freed.len() as u64 - failed - spared;
+    Ok(Recovered { interrupted, poisoned: failed - lost + spared, lost, wall_clock, ..Recovered::default() })
 }

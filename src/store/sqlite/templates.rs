@@ -5,7 +5,7 @@ use std::path::Path;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row, query, query_scalar};
 
-use super::{SqliteStore, failed, open_read_only, probe};
+use super::{SqliteStore, failed, open, open_read_only, probe};
 use crate::store::StoreError;
 
 /// The first version of the schema that remembers templates.
@@ -64,14 +64,18 @@ impl SqliteStore {
         written.map(drop).map_err(failed("write the settings of the run down"))
     }
 
-    /// Writes down which jobs are being taken up to be processed again, in many transactions; `None`: all of them are.
+    /// Writes down which jobs are being taken up to be processed again, in many transactions; `None`: all of them are. From
+    /// here on the table is gone through, as by the run that follows: a large cache would only fill.
     ///
     /// # Errors
     /// Where the disk fails.
     pub async fn mark(&self, condition: Option<&str>) -> Result<(), StoreError> {
         let connection = &mut self.writer().await.connection;
         let written = match condition {
-            Some(condition) => query(include_str!("begin_marking.sql")).bind(condition).execute(connection).await,
+            Some(condition) => {
+                let marked = query(include_str!("begin_marking.sql")).bind(condition).execute(&mut *connection).await;
+                query(open::SMALL_CACHE).execute(connection).await.and(marked)
+            }
             None => query(include_str!("end_marking.sql")).execute(connection).await,
         };
         written.map(drop).map_err(failed("write down which jobs are processed again"))

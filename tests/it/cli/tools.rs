@@ -1,6 +1,5 @@
 //! The database in the tools that people use, where they are there: the real programs read it, with names and types that say
-//! what they are. `python3 -m venv tools && tools/bin/pip install datasette sqlite-utils pandas duckdb==1.4.4
-//! duckdb-extension-sqlite-scanner==1.4.4`, and `tools/bin` first in PATH.
+//! what they are. `python3 -m venv tools && tools/bin/pip install -r tests/tools.txt`, and `tools/bin` first in PATH.
 
 use super::folder::{Folder, Said};
 use crate::processing::has;

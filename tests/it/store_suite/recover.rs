@@ -2,7 +2,7 @@
 
 use haul::attempt::{ErrorType, Verdict};
 use haul::clock::SECOND_US;
-use haul::job::State;
+use haul::job::{State, Wish};
 use haul::settings::OnUncertain;
 use haul::store::{Beat, Chunk, NewRun, RunOutcome, Store};
 
@@ -96,6 +96,29 @@ pub(crate) async fn only_the_third_death_in_its_own_processing_makes_poison<T: I
     assert!(rows.responses.contains_key(&bad.id), "its response stays, to be processed by something better");
     assert_eq!(rows.attempts_of("bad").len(), 4);
     assert_eq!(keys(&at.claim(9).await), ["good"]);
+}
+
+// Seen failing with what is spared not noted: its last attempt was `interrupted`, and no job was poisoned.
+pub(crate) async fn poison_that_was_processed_again_keeps_its_result_and_leaves_a_trace<T: Inspect>(at: Scene<T>) {
+    let mut at = at.with(&["bad"]).await;
+    let first = at.claim_one().await;
+    at.commit(&[at.parked(&first, "body", 0)]).await;
+    let again = at.claim_want(1, 0).await;
+    at.commit(&[at.done(&again[0], "1")]).await;
+    at.store().grant(Wish::Reprocess, &[first.job], at.now_us).await.expect("a wish");
+    for death in 1..=3 {
+        let [suspect] = &at.claim_want(1, 0).await[..] else { panic!("it needs no permit") };
+        assert!(at.store().accuse(at.run, suspect.job, suspect.attempt).await.expect("accuse"));
+        let found = at.crash().await;
+        assert_eq!((found.interrupted, found.poisoned), (u64::from(death < 3), u64::from(death == 3)));
+    }
+    let rows = at.rows().await;
+    let bad = rows.job("bad");
+    assert_eq!((bad.state, bad.error_type.clone(), bad.crashes), (State::Succeeded, None, 0));
+    assert!(rows.results.contains_key(&bad.id));
+    let last = rows.attempts_of("bad").pop().expect("an attempt").1.error_type.clone();
+    assert_eq!(last, Some(ErrorType::POISON));
+    assert!(at.claim(9).await.is_empty());
 }
 
 pub(crate) async fn a_job_in_flight_at_many_crashes_is_never_blamed<T: Inspect>(at: Scene<T>) {

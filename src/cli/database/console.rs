@@ -23,7 +23,7 @@ pub(crate) enum Console {
     File(sqlite::console::Console),
     /// To a server.
     #[cfg(feature = "postgres")]
-    Server(PostgresConsole),
+    Server(Box<PostgresConsole>),
 }
 
 /// A statement that was checked.
@@ -61,7 +61,7 @@ impl Console {
     pub(crate) async fn open(db: &Path) -> Done<Self> {
         #[cfg(feature = "postgres")]
         if let Some(address) = super::server(db) {
-            return Ok(Self::Server(PostgresConsole::open(address).await?));
+            return Ok(Self::Server(Box::new(PostgresConsole::open(address).await?)));
         }
         Ok(Self::File(sqlite::console::Console::open(db).await?))
     }
@@ -70,7 +70,7 @@ impl Console {
     pub(crate) async fn snapshot(db: &Path) -> Done<Self> {
         #[cfg(feature = "postgres")]
         if let Some(address) = super::server(db) {
-            return Ok(Self::Server(PostgresConsole::snapshot(address).await?));
+            return Ok(Self::Server(Box::new(PostgresConsole::snapshot(address).await?)));
         }
         Ok(Self::File(sqlite::console::Console::snapshot(db).await?))
     }
@@ -183,10 +183,13 @@ impl Console {
 }
 
 /// Reads one job.
-pub(crate) async fn detail(db: &Path, which: &Which, retry_on: &StatusSet) -> Result<Found, QueryError> {
+pub(crate) async fn detail(db: &Path, which: &Which, retry_on: &StatusSet) -> anyhow::Result<Found> {
     #[cfg(feature = "postgres")]
     if let Some(address) = super::server(db) {
-        return postgres::detail(address, which, retry_on).await;
+        return match postgres::detail(address, which, retry_on).await {
+            Err(QueryError::Store(error)) => Err(error.into()), // it says whether there is a database at all
+            found => Ok(found?),
+        };
     }
     Ok(sqlite::detail::detail(db, which, retry_on).await?)
 }

@@ -93,7 +93,6 @@ impl fmt::Debug for Address {
 mod tests {
     use super::*;
 
-    // Seen failing with the address shown as it was given.
     #[test]
     fn no_password_is_shown_in_any_form() {
         for text in [

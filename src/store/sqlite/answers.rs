@@ -118,7 +118,7 @@ impl Console {
         let ids = array(&ids);
         let (mut answers, mut wrong) = (Vec::new(), None);
         self.look_up(&sql, &ids, |row| match Answer::with_body(row, retry_on) {
-            Ok(found) => answers.extend(found),
+            Ok(found) => answers.push(found),
             Err(why) => wrong = Some(why),
         })
         .await?;
@@ -208,9 +208,9 @@ impl Answer {
     pub(in crate::store) fn with_body(
         values: &[Value],
         retry_on: &StatusSet,
-    ) -> Result<Option<(Self, Option<Vec<u8>>)>, String> {
-        let Some((body, line)) = values.split_last() else { return Ok(None) };
-        Ok(Some((Self::read(line, retry_on)?, Columns([body.clone()].iter()).bytes())))
+    ) -> Result<(Self, Option<Vec<u8>>), String> {
+        let (body, line) = values.split_last().ok_or("a row without columns")?;
+        Ok((Self::read(line, retry_on)?, Columns([body.clone()].iter()).bytes()))
     }
 }
 

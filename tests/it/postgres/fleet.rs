@@ -72,6 +72,18 @@ impl Fleet {
         }
     }
 
+    /// The same where any of them may have been taken for dead meanwhile: that one stops, and leaves the rest to the others.
+    pub(super) async fn end_or_stop(&self, workers: Vec<Child>) {
+        for worker in workers {
+            let code = ended(worker).await;
+            assert!(
+                matches!(code, Some(0 | 75)),
+                "{code:?}: {}",
+                std::fs::read_to_string(self.said()).unwrap_or_default()
+            );
+        }
+    }
+
     /// All are done, each once but for those that a dead worker held; and no window held more than that.
     pub(super) async fn check(&self, most: usize, resent_at_most: u64) -> u64 {
         let mut conn = self.database.connect().await;
@@ -124,7 +136,6 @@ pub(super) async fn ended(mut worker: Child) -> Option<i32> {
     tokio::task::spawn_blocking(move || worker.wait().expect("a worker").code()).await.expect("its end")
 }
 
-// Seen failing with the lock of the limits left out of `share::lock` (66 in a second), and with `lock_dead.sql` finding nobody.
 #[tokio::test]
 async fn many_workers_are_one_table_and_one_limit_and_what_a_dead_one_held_goes_on() {
     let Some(database) = Database::create().await else { return };
@@ -176,8 +187,8 @@ async fn a_fleet_of_which_one_dies_every_two_seconds_loses_nothing() {
     taken_up(&fleet, &mut dead, clock.now_us()).await;
     let took_s = (clock.now_us() - began_us) as f64 / SECOND_US as f64;
     say(&format!("{kills} kills, {jobs} jobs in {took_s:.1} s: {:.0}/s", jobs as f64 / took_s));
-    assert!(jobs as f64 / took_s >= 0.7 * 200.0, "{:.0}/s", jobs as f64 / took_s);
     fleet.check(200, resent.unsigned_abs()).await;
+    assert!(jobs as f64 / took_s >= 0.7 * 200.0, "{:.0}/s", jobs as f64 / took_s);
 }
 
 /// What dead ones held is held by others within 20 s. Looked at every two seconds or so.

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::Database;
-use crate::server::{Answer, Asked, Script, Server};
+use crate::server::{Answer, Asked, Gate, Reply, Script, Server};
 
 /// The same calls over a file and over a server.
 struct Both {
@@ -154,7 +154,7 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-// Seen failing with whole milliseconds read as integers, and with bodies that are no text left out.
+// Seen failing with the words of the server for a condition that closes a parenthesis.
 #[tokio::test]
 async fn what_is_shown_and_exported_is_the_same() {
     let server = server();
@@ -209,7 +209,33 @@ async fn what_is_wanted_elsewhere_goes_there() {
     assert!(both.jobs().contains("text1,failed"), "{}", both.jobs());
 }
 
-// Seen failing with the clock of the worker in place of the server's.
+/// What would change what a worker is at work on waits for it to end.
+#[tokio::test]
+async fn beside_a_run_that_is_going_nothing_is_reprocessed_or_dropped() {
+    let gate = Gate::closed();
+    let holds = gate.clone();
+    let server = Server::start(Script::new(move |asked: &Asked| match &*asked.target {
+        "/slow" => Reply::Held(holds.clone(), Box::new(Answer::json("2").into())),
+        _ => Answer::json("1").into(),
+    }));
+    let urls = format!("{0}/quick\n{0}/slow\n", server.url());
+    let Some(both) = Both::new(&[("urls.txt", &urls)]).await else { return };
+    let mut haul = Command::new(env!("CARGO_BIN_EXE_haul"));
+    haul.current_dir(both.folder.path()).env_clear().args(["--db", both.database.url(), "-q", "run", "urls.txt"]);
+    let mut run = haul.stdout(std::process::Stdio::null()).spawn().expect("haul");
+    let done = || both.on_server(&["query", "--csv", "SELECT count(*) AS n FROM results"]).out.ends_with('1');
+    while !done() {
+        assert_eq!(run.try_wait().expect("a run"), None, "it ended");
+    }
+    for verb in [&["reprocess", "--process", "jq:."][..], &["reprocess", "--rest"], &["prune", "--responses"]] {
+        let said = both.on_server(verb);
+        assert!(said.code == Some(6) && said.err.contains("another run holds DB: pid"), "{verb:?}: {said:?}");
+    }
+    gate.open();
+    assert!(run.wait().expect("its end").success());
+    assert_eq!(both.on_server(&["prune", "--responses"]).code, Some(0));
+}
+
 #[tokio::test]
 async fn stored_responses_are_processed_again_and_then_dropped() {
     let server = server();
@@ -275,7 +301,6 @@ async fn a_query_reads_one_statement_and_nothing_else() {
     assert_eq!(both.jobs(), jobs);
 }
 
-// Seen failing with `known.sql` giving places from 1 on.
 #[tokio::test]
 async fn a_plan_says_the_same_and_a_report_tells_of_what_was_done() {
     let server = server();

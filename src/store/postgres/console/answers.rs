@@ -50,7 +50,7 @@ impl PostgresConsole {
         let sql = selection.sql_of(RESPONSE, body, wanted)?;
         let (ids, mut answers, mut wrong) = (super::super::columns::json(&ids), Vec::new(), None);
         let mut each = |row: &[_]| match Answer::with_body(row, retry_on) {
-            Ok(found) => answers.extend(found),
+            Ok(found) => answers.push(found),
             Err(why) => wrong = Some(why),
         };
         self.look_up(&sql, &ids, &mut each).await?;

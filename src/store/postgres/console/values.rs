@@ -73,7 +73,6 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
-    // Seen failing with reals taken for integers where they are whole.
     #[test]
     fn every_value_is_of_the_type_of_its_column() {
         let read = |json, kind| value(json, kind).expect("a value");

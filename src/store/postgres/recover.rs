@@ -94,8 +94,10 @@ pub(super) async fn free_the_dead(tx: &mut Tx, run: i64, again: OnUncertain, now
         }
     }
     let batch: Vec<_> = freed.iter().collect();
+    let spared: Vec<_> = batch.iter().copied().filter(|write| write.next.spared.is_some()).collect();
     if !batch.is_empty() {
         execute!(tx, "note_interrupted.sql", &dead);
+        note_spared(tx, &spared).await?;
         columns::write_jobs(tx, &batch, 0, now_us).await?;
         share::move_permits(tx, &late).await?;
     }
@@ -103,9 +105,25 @@ pub(super) async fn free_the_dead(tx: &mut Tx, run: i64, again: OnUncertain, now
     execute!(tx, "lock_kept.sql");
     differences.write(tx).await?;
     let failed = batch.iter().filter(|write| write.next.standing.state == State::Failed).count() as u64;
-    let interrupted = batch.len() as u64 - failed;
+    let spared = spared.len() as u64;
+    let interrupted = batch.len() as u64 - failed - spared;
     if run != 0 {
         execute!(tx, "tell_of_change.sql");
     }
-    Ok(Recovered { interrupted, poisoned: failed - lost, lost, ..Recovered::default() })
+    Ok(Recovered { interrupted, poisoned: failed - lost + spared, lost, ..Recovered::default() })
+}
+
+/// How attempts ended whose jobs keep their old result.
+async fn note_spared(tx: &mut Tx, spared: &[&WriteBack]) -> Inner<()> {
+    if spared.is_empty() {
+        return Ok(());
+    }
+    let (jobs, attempts) = columns::leases(spared.iter().map(|write| (write.job, write.attempt)));
+    let said = |write: &&WriteBack| {
+        let (error_type, message) = write.next.spared.as_ref()?;
+        Some((error_type.as_str().to_owned(), text::kept(message).into_owned()))
+    };
+    let (types, messages): (Vec<_>, Vec<_>) = spared.iter().filter_map(said).unzip();
+    execute!(tx, "note_spared.sql", jobs, attempts, types, messages);
+    Ok(())
 }

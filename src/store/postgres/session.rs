@@ -23,12 +23,16 @@ const MOST_TRIES: u32 = 8;
 const ASKED_FOR_US: Micros = 60 * SECOND_US;
 
 /// Every verb is one transaction, so that it may go through a pooler that hands connections out by the transaction. A worker that
-/// stands still in the middle of one (SIGSTOP, a network that is cut) must not hold its locks for long.
-pub(super) const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL lock_timeout = '15s'; \
+/// stands still in the middle of one (SIGSTOP, a network that is cut) must not hold its locks for long. Whatever the role or the
+/// server has as a default: what waited for a lock must see what the one before it wrote, and a commit is there to stay.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = on; \
+                                SET LOCAL idle_in_transaction_session_timeout = '5s'; SET LOCAL lock_timeout = '15s'; \
                                 SET LOCAL statement_timeout = '60s'; SET LOCAL jit = off";
 
 /// The same for what lasts as long as its input: an import of all or nothing, jobs made anew.
-pub(super) const BEGIN_LONG: &str = "BEGIN; SET LOCAL lock_timeout = '15s'; SET LOCAL jit = off";
+pub(super) const BEGIN_LONG: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = on; \
+                                     SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = '15s'; \
+                                     SET LOCAL statement_timeout = 0; SET LOCAL jit = off";
 
 /// Everything asked in it is of one moment, or the numbers would not add up while others write.
 pub(super) const BEGIN_SNAPSHOT: &str =

@@ -191,6 +191,26 @@ async fn a_fleet_of_which_one_dies_every_two_seconds_loses_nothing() {
     assert!(jobs as f64 / took_s >= 0.7 * 200.0, "{:.0}/s", jobs as f64 / took_s);
 }
 
+// Seen failing with a look for runs without an end alone: the other worker waited for ever for those jobs.
+#[tokio::test]
+async fn what_a_run_still_held_that_ended_in_an_error_goes_on() {
+    let Some(database) = Database::create().await else { return };
+    let fleet = Fleet::new(database, 200, Duration::from_millis(300)).await;
+    let [mut erring, other] = [(); 2].map(|()| fleet.join("50/s"));
+    while fleet.held_by(erring.id()).await == 0 {
+        nap(50).await;
+    }
+    erring.kill().expect("killed");
+    let held = fleet.held_by(erring.id()).await;
+    // As if it had noted its end, and only that.
+    let sql = "UPDATE runs SET ended_at_us = heartbeat_at_us, outcome = 'error' WHERE pid = $1";
+    let mut conn = fleet.database.connect().await;
+    sqlx::query(sql).bind(i64::from(erring.id())).execute(&mut conn).await.expect(sql);
+    let _ = erring.wait();
+    tokio::time::timeout(Duration::from_secs(90), fleet.end(vec![other])).await.expect("it is not waited for");
+    fleet.check(50, held.unsigned_abs() + 2).await;
+}
+
 /// What dead ones held is held by others within 20 s. Looked at every two seconds or so.
 async fn taken_up(fleet: &Fleet, dead: &mut Vec<(u32, i64)>, now_us: i64) {
     let mut still = Vec::new();
